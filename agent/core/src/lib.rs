@@ -1,0 +1,1 @@
+//! Pure core of the agent: bytes in, OTLP bytes out.

@@ -1,0 +1,5 @@
+//! Starts davy-agent.
+
+fn main() -> std::process::ExitCode {
+    davy_agent::main()
+}

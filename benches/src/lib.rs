@@ -1,0 +1,1 @@
+//! Benches; nothing of it ships.

@@ -1,0 +1,1 @@
+//! How configuration is read: YAML with places, environment, all mistakes at once.

@@ -1,0 +1,1 @@
+//! Pure core of the gate: windows in, verdict out.

@@ -1,0 +1,5 @@
+//! Starts davy-gate.
+
+fn main() -> std::process::ExitCode {
+    davy_gate::main()
+}

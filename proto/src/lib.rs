@@ -1,0 +1,1 @@
+//! Words both programs agree on: window, verdict, policy, arm, names and units.

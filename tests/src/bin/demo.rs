@@ -1,0 +1,3 @@
+//! The demo: a real rollout on this machine, good and bad.
+
+fn main() {}
