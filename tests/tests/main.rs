@@ -1,1 +1,3 @@
 //! Integration tests: the real programs, as processes.
+
+mod tidy;

@@ -1,0 +1,52 @@
+# Davy: `make demo` shows the whole loop on a real Go app, `make test` proves it.
+
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+ARCH := $(shell uname -m)
+MUSL := $(ARCH)-unknown-linux-musl
+export DAVY_CACHE ?= $(HOME)/.cache/davy
+export GOTOOLCHAIN ?= local
+COMMIT := $(shell git rev-parse --short=12 HEAD 2>/dev/null || echo unknown)
+export DAVY_COMMIT ?= $(COMMIT)
+
+.PHONY: help
+help: ## what each target does
+	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+.PHONY: demo
+demo: ## watch a good release approved and a bad one rolled back, on a real Go app
+	cargo build --locked --release -p davy-agent -p davy-gate
+	cargo build --locked --release -p davy-tests --bin davy-demo
+	target/release/davy-demo
+
+.PHONY: test
+test: lint unit apps ## formatting, clippy, unit, property, doc and integration tests
+
+.PHONY: lint
+lint: ## rustfmt and clippy, warnings denied
+	cargo fmt --all --check
+	cargo clippy --locked --workspace --all-targets -- -D warnings
+
+.PHONY: unit
+unit: ## every Rust test
+	cargo test --locked --workspace
+
+.PHONY: apps
+apps: ## the Go apps' own tests
+	cd tests/apps && for app in */go.mod; do (cd $$(dirname $$app) && go vet ./... && go test ./...) || exit 1; done
+
+.PHONY: build
+build: musl ## static davy-agent and davy-gate for this machine
+	cargo build --locked --release --target $(MUSL) -p davy-agent -p davy-gate
+	@ls -l target/$(MUSL)/release/davy-agent target/$(MUSL)/release/davy-gate
+
+.PHONY: musl
+musl:
+	@rustup target list --installed | grep -q $(MUSL) || rustup target add $(MUSL)
+	@command -v musl-gcc >/dev/null || { \
+	  if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then apt-get update -qq && apt-get install -y -qq musl-tools; \
+	  else echo "musl-gcc is missing: install the package musl-tools" >&2; exit 1; fi; }
+
+.PHONY: bench
+bench: build ## benches of every stage, and the agent beside the OpenTelemetry Collector
+	cargo bench --locked -p davy-benches
