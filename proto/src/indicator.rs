@@ -196,7 +196,7 @@ pub fn route_key(protocol: Protocol, qualifier: Option<&str>, route: Option<&str
     match (qualifier, route) {
         ("", "") => ROUTE_OTHER.to_owned(),
         ("", only) | (only, "") => only.to_owned(),
-        // A route of Go's own mux carries its method: `GET /orders/{id}`; an RPC method its service.
+        // A route of Go's own mux carries its method: `GET /orders/{id}`; an RPC its service.
         (before, whole) if whole.starts_with(&format!("{before}{mark}")) => whole.to_owned(),
         (before, route) => format!("{before}{mark}{route}"),
     }

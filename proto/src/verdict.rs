@@ -1,7 +1,7 @@
 //! The verdict as it is served: the `data` object of an evaluation, and the timeline.
 //!
-//! Callers store the answer (Argo in the AnalysisRun), so it is at most 2 KB: what is least needed is
-//! left out first, and the verdict and its reason never. Numbers that don't exist are left out.
+//! Callers store the answer (Argo in the AnalysisRun), so it is at most 2 KB: what is least needed
+//! is left out first, and the verdict and its reason never. Numbers that don't exist are left out.
 
 use serde::{Deserialize, Serialize};
 

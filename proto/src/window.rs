@@ -1,8 +1,8 @@
 //! The normalised window: the evidence of one pod over a few seconds, one line of JSON.
 //!
 //! `serve --record` writes it, `replay` reads it, and the gate judges nothing else. Counts are
-//! increments. `requests` counts all requests that ended in the window, `latency` the successful ones
-//! alone. In files unknown fields are refused: a misspelt `error` would otherwise be a good canary.
+//! increments. `requests` counts all requests that ended in the window, `latency` the successful
+//! ones alone. In files unknown fields are refused: a misspelt `error` would otherwise be a good canary.
 
 mod check;
 mod latency;
@@ -116,8 +116,8 @@ impl Window {
     ///
     /// # Errors
     ///
-    /// [`WindowError`] for what is no window: wrong JSON, unknown fields, or numbers that contradict
-    /// each other. The caller adds the number of the line.
+    /// [`WindowError`] for what is no window: wrong JSON, unknown fields, or numbers that
+    /// contradict each other. The caller adds the number of the line.
     pub fn parse_line(line: &str) -> Result<Self, WindowError> {
         if line.len() > WINDOW_LINE_BYTES_MAX {
             return Err(WindowError::LineTooLong { bytes: line.len() });

@@ -96,8 +96,8 @@ impl ErrorRules {
         Ok(Self { http, rpc })
     }
 
-    /// Whether an HTTP status, a code (`503`) or a class (`5xx`, `5XX`), counts as an error. A class
-    /// is one only when the rules name the class.
+    /// Whether an HTTP status, a code (`503`) or a class (`5xx`, `5XX`), counts as an error. A
+    /// class is one only when the rules name the class.
     pub fn is_http_error(&self, status: &str) -> bool {
         let Some(seen) = HttpPattern::parse(status) else {
             return false;
