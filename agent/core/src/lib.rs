@@ -1,1 +1,12 @@
 //! Pure core of the agent: bytes in, OTLP bytes out.
+
+pub mod exposition;
+pub mod payload;
+pub mod queue;
+pub mod series;
+pub mod translate;
+pub use payload::Payload;
+
+pub mod buildinfo;
+pub mod evidence;
+pub mod spans;
