@@ -21,7 +21,7 @@ func main() {
 	build := telemetry.Build{Version: version, Commit: commit, Time: buildTime}
 	set := knob.New(os.LookupEnv)
 	knobs := instrument.ReadKnobs(set, "SHOP", instrument.Defaults{
-		Address: "127.0.0.1:8080", P99: "230ms", ErrorRate: "0.0012", CPU: "400us",
+		Address: "127.0.0.1:8080", P99: "230ms", ErrorRate: "0.0012", CPU: "130us",
 	})
 	payments := set.URL("SHOP_PAYMENTS_URL", "", "where orders are charged (default: nowhere)")
 	leak := set.Count("SHOP_LEAK_BYTES_PER_SECOND", "0", "memory that is never given back")

@@ -55,6 +55,7 @@ type Service struct {
 	requests atomic.Uint64
 	duration *prometheus.HistogramVec
 	inFlight prometheus.Gauge
+	unlogged prometheus.Counter
 }
 
 // NewRegistry returns a registry with the Go runtime's, the process's and the build's metrics.
@@ -86,7 +87,10 @@ func (s *Service) Mount(mux *http.ServeMux, registry *prometheus.Registry, route
 	s.inFlight = prometheus.NewGauge(prometheus.GaugeOpts{
 		Name: "http_requests_in_flight", Help: "Requests that are not answered yet.",
 	})
-	registry.MustRegister(s.duration, s.inFlight)
+	s.unlogged = prometheus.NewCounter(prometheus.CounterOpts{
+		Name: "log_lines_lost_total", Help: "Log lines that could not be written.",
+	})
+	registry.MustRegister(s.duration, s.inFlight, s.unlogged)
 	for index, route := range routes {
 		mux.Handle(route.Pattern, otelhttp.NewHandler(s.handler(index, route), route.Pattern,
 			otelhttp.WithSpanNameFormatter(func(pattern string, _ *http.Request) string {
@@ -136,10 +140,15 @@ func (s *Service) log(r *http.Request, path string, code int, took time.Duration
 	if failed {
 		level = slog.LevelError
 	}
-	s.Logger.LogAttrs(r.Context(), level, "request",
+	// Without the caller's place, which slog would look up for nothing.
+	record := slog.NewRecord(time.Now(), level, "request", 0)
+	record.AddAttrs(
 		slog.String("method", r.Method), slog.String("route", path),
 		slog.String("path", r.URL.Path), slog.Int("status", code),
 		slog.Float64("duration_ms", float64(took.Microseconds())/1000))
+	if err := s.Logger.Handler().Handle(r.Context(), record); err != nil {
+		s.unlogged.Inc()
+	}
 }
 
 // observe records a duration, with the trace as its exemplar when the trace is kept.
