@@ -1,0 +1,227 @@
+//! Exposition pages: what a program's `/metrics` answers, read into families and samples.
+//!
+//! One pass, nothing copied: names, labels and help borrow from the page, and only a string with
+//! an escape in it is allocated. Labels and exemplars of all samples stand in one arena each, so a
+//! page of ten thousand samples costs a handful of allocations.
+//!
+//! Reading is lenient: a bad line costs that line, is counted, and the first one is kept with its
+//! number and reason ([`Tally`]). With [`Options::strict`] the text of the format's specification
+//! is the authority, and the first offence fails the page (`line 12: …`). Limits fail the page
+//! either way, as they fail a scrape of Prometheus.
+//!
+//! A series that stands twice keeps its first sample; the others are counted.
+
+use std::borrow::Cow;
+
+pub use error::{LineError, PageError, Reason};
+pub use family::{Format, Kind, Role};
+pub use sniff::sniff;
+
+mod error;
+mod family;
+mod line;
+mod number;
+mod page;
+mod reader;
+mod sniff;
+mod strict;
+#[cfg(test)]
+mod tests;
+
+/// Bounds of a page. A breach fails the page as a whole.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Bytes of the page, decompressed.
+    pub body_bytes: usize,
+    /// Samples on the page, and families beside them.
+    pub samples: usize,
+    /// Labels of one sample.
+    pub labels_per_sample: usize,
+    /// Bytes of a metric's or label's name.
+    pub name_bytes: usize,
+    /// Bytes of a label's value.
+    pub value_bytes: usize,
+}
+
+/// Limits that no honest program comes near.
+pub const DEFAULT_LIMITS: Limits = Limits {
+    body_bytes: 16 << 20,
+    samples: 200_000,
+    labels_per_sample: 64,
+    name_bytes: 1024,
+    value_bytes: 64 << 10,
+};
+
+/// How to read a page.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Options {
+    /// Bounds of the page.
+    pub limits: Limits,
+    /// Refuse what the format's specification refuses.
+    pub strict: bool,
+}
+
+impl Options {
+    /// Reads leniently, within the default limits.
+    pub const LENIENT: Self = Self {
+        limits: DEFAULT_LIMITS,
+        strict: false,
+    };
+    /// Refuses what the specification refuses, within the default limits.
+    pub const STRICT: Self = Self {
+        limits: DEFAULT_LIMITS,
+        strict: true,
+    };
+}
+
+/// A page, read.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Page<'a> {
+    /// The format it was read as.
+    pub format: Format,
+    /// Families in order of appearance.
+    pub families: Vec<Family<'a>>,
+    /// Samples, grouped by family, otherwise in the page's order.
+    pub samples: Vec<Sample>,
+    /// What was left out.
+    pub tally: Tally,
+    labels: Vec<Label<'a>>,
+    exemplars: Vec<Exemplar>,
+}
+
+impl<'a> Page<'a> {
+    /// Returns a sample's labels, sorted by name, without empty values and without `le` and
+    /// `quantile` where these are [`Sample::bound`].
+    pub fn labels(&self, sample: &Sample) -> &[Label<'a>] {
+        let (from, to) = (sample.first_label as usize, sample.end_label as usize);
+        self.labels.get(from..to).unwrap_or_default()
+    }
+
+    /// Returns samples of one family in runs of equal labels and timestamp: in a histogram's or
+    /// summary's family a run is, on an orderly page, one point.
+    pub(crate) fn runs<'s>(&'s self, samples: &'s [Sample]) -> impl Iterator<Item = &'s [Sample]> {
+        samples.chunk_by(|a, b| {
+            a.time_unix_nano == b.time_unix_nano && self.labels(a) == self.labels(b)
+        })
+    }
+
+    /// Returns the family of a sample.
+    pub fn family(&self, sample: &Sample) -> Option<&Family<'a>> {
+        self.families.get(sample.family as usize)
+    }
+
+    /// Returns a sample's exemplar.
+    pub fn exemplar(&self, sample: &Sample) -> Option<&Exemplar> {
+        self.exemplars.get(sample.exemplar? as usize)
+    }
+
+    /// Returns an exemplar's labels in the page's order.
+    pub fn exemplar_labels(&self, exemplar: &Exemplar) -> &[Label<'a>] {
+        let (from, to) = (exemplar.first_label as usize, exemplar.end_label as usize);
+        self.labels.get(from..to).unwrap_or_default()
+    }
+}
+
+/// What the lines beginning with `#` say about a name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Family<'a> {
+    /// The name in these lines: in OpenMetrics without `_total` and the like.
+    pub name: Cow<'a, str>,
+    /// TYPE; [`Kind::Unknown`] without one.
+    pub kind: Kind,
+    /// HELP, unescaped; empty without one.
+    pub help: Cow<'a, str>,
+    /// UNIT; empty without one.
+    pub unit: &'a str,
+}
+
+/// One line with a value.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Sample {
+    /// Index into [`Page::families`].
+    pub family: u32,
+    /// What it is to its family.
+    pub role: Role,
+    /// `le` of a bucket or `quantile`; 0 for other roles.
+    pub bound: f64,
+    /// The value.
+    pub value: f64,
+    /// An explicit timestamp, Unix nanoseconds.
+    pub time_unix_nano: Option<u64>,
+    /// The line it stands on, from 1.
+    pub line: u32,
+    first_label: u32,
+    end_label: u32,
+    exemplar: Option<u32>,
+}
+
+/// A label.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Label<'a> {
+    /// Its name, unquoted.
+    pub name: Cow<'a, str>,
+    /// Its value, unescaped.
+    pub value: Cow<'a, str>,
+}
+
+/// One observation shown beside a sample.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Exemplar {
+    /// The observed value.
+    pub value: f64,
+    /// When, Unix nanoseconds.
+    pub time_unix_nano: Option<u64>,
+    first_label: u32,
+    end_label: u32,
+}
+
+/// What was left out of a page, counted.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Tally {
+    /// Lines that could not be read.
+    pub bad_lines: u64,
+    /// The first of them.
+    pub first_bad: Option<LineError>,
+    /// Samples of a series that was there already.
+    pub duplicates: u64,
+    /// Samples whose timestamp OTLP can't hold.
+    pub unholdable_timestamps: u64,
+}
+
+/// Reads a page.
+///
+/// # Errors
+///
+/// A [`PageError`]: a limit is exceeded, the format is not read here, or, with
+/// [`Options::strict`], the first line that the specification refuses.
+///
+/// # Complexity
+///
+/// One pass, and a sort of one 64-bit number a sample to find duplicates.
+///
+/// ```
+/// use davy_agent_core::exposition::{Options, parse};
+///
+/// let page = b"# TYPE jobs gauge\njobs{queue=\"a,b\"} 3\nnonsense\n";
+/// let page = parse(page, None, &Options::LENIENT)?;
+/// assert_eq!(page.samples[0].value, 3.0);
+/// assert_eq!(page.labels(&page.samples[0])[0].value, "a,b");
+/// assert_eq!(page.tally.first_bad.map(|e| e.line), Some(3));
+/// # Ok::<(), davy_agent_core::exposition::PageError>(())
+/// ```
+pub fn parse<'a>(
+    bytes: &'a [u8],
+    content_type: Option<&str>,
+    options: &Options,
+) -> Result<Page<'a>, PageError> {
+    let limit = options.limits.body_bytes.min(u32::MAX as usize);
+    if bytes.len() > limit {
+        return Err(PageError::BodyTooLarge { limit });
+    }
+    let format = sniff(content_type, bytes)?;
+    let page = reader::read(bytes, format, options)?;
+    if options.strict {
+        strict::check(&page)?;
+    }
+    Ok(page)
+}

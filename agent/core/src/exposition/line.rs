@@ -1,0 +1,401 @@
+//! Tokens of one line: names, label sets, quoted strings, values.
+//!
+//! Both text formats share them; what differs (blanks, stray backslashes, spelling of numbers) is
+//! in [`Rules`]. Everything borrows from the page; only a string with an escape is copied.
+
+use std::borrow::Cow;
+
+use super::family::Format;
+use super::number::{self, Spelling};
+use super::{Label, Limits, Reason};
+
+/// How strictly a line is read.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Rules {
+    pub(crate) format: Format,
+    pub(crate) strict: bool,
+}
+
+impl Rules {
+    pub(crate) fn spelling(self) -> Spelling {
+        match (self.format, self.strict) {
+            (Format::OpenMetrics, true) => Spelling::OpenMetrics,
+            _ => Spelling::Go,
+        }
+    }
+
+    /// OpenMetrics has single spaces and nothing else between tokens.
+    fn single_spaces(self) -> bool {
+        self.strict && self.format == Format::OpenMetrics
+    }
+}
+
+/// A sample line in pieces; its labels are in the caller's arena.
+#[derive(Debug)]
+pub(crate) struct RawSample<'a> {
+    pub(crate) name: Cow<'a, str>,
+    pub(crate) value: f64,
+    pub(crate) timestamp: Option<&'a str>,
+    pub(crate) exemplar: Option<RawExemplar<'a>>,
+}
+
+/// An exemplar in pieces; its labels follow the sample's in the caller's arena.
+#[derive(Debug)]
+pub(crate) struct RawExemplar<'a> {
+    pub(crate) first_label: usize,
+    pub(crate) value: f64,
+    pub(crate) timestamp: Option<&'a str>,
+}
+
+/// A place in a line.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Cursor<'a> {
+    text: &'a str,
+    at: usize,
+    rules: Rules,
+}
+
+impl<'a> Cursor<'a> {
+    pub(crate) fn new(text: &'a str, rules: Rules) -> Self {
+        Self { text, at: 0, rules }
+    }
+
+    pub(crate) fn peek(&self) -> Option<u8> {
+        self.text.as_bytes().get(self.at).copied()
+    }
+
+    pub(crate) fn rest(&self) -> &'a str {
+        self.text.get(self.at..).unwrap_or_default()
+    }
+
+    pub(crate) fn is_done(&self) -> bool {
+        self.at >= self.text.len()
+    }
+
+    fn slice(&self, from: usize) -> &'a str {
+        self.text.get(from..self.at).unwrap_or_default()
+    }
+
+    fn eat(&mut self, byte: u8) -> bool {
+        let found = self.peek() == Some(byte);
+        self.at += usize::from(found);
+        found
+    }
+
+    /// Skips blanks and tabs; returns whether there was one.
+    pub(crate) fn blanks(&mut self) -> bool {
+        let from = self.at;
+        while matches!(self.peek(), Some(b' ' | b'\t')) {
+            self.at += 1;
+        }
+        self.at > from
+    }
+
+    /// Skips what separates two tokens.
+    pub(crate) fn separator(&mut self) -> Result<(), Reason> {
+        let from = self.at;
+        if !self.blanks() {
+            return Err(Reason::MissingSeparator);
+        }
+        match self.rules.single_spaces() && self.slice(from) != " " {
+            true => Err(Reason::NotOneSpace),
+            false => Ok(()),
+        }
+    }
+
+    /// Skips blanks where they may but need not stand.
+    fn optional_blanks(&mut self) -> Result<(), Reason> {
+        match self.blanks() && self.rules.single_spaces() {
+            true => Err(Reason::NotOneSpace),
+            false => Ok(()),
+        }
+    }
+
+    /// Takes everything up to the next blank.
+    pub(crate) fn word(&mut self) -> &'a str {
+        let from = self.at;
+        while !matches!(self.peek(), None | Some(b' ' | b'\t')) {
+            self.at += 1;
+        }
+        self.slice(from)
+    }
+
+    fn identifier(&mut self, colon: bool) -> Result<&'a str, Reason> {
+        let from = self.at;
+        while let Some(byte) = self.peek() {
+            let allowed = byte.is_ascii_alphabetic()
+                || byte == b'_'
+                || (byte == b':' && colon)
+                || (byte.is_ascii_digit() && self.at > from);
+            if !allowed {
+                break;
+            }
+            self.at += 1;
+        }
+        match self.at > from {
+            true => Ok(self.slice(from)),
+            false => Err(Reason::BadName),
+        }
+    }
+
+    /// Takes a metric name of a HELP, TYPE or UNIT line, quoted or not.
+    pub(crate) fn metric_name(&mut self) -> Result<Cow<'a, str>, Reason> {
+        match self.peek() {
+            Some(b'"') => self.quoted(),
+            _ => self.identifier(true).map(Cow::Borrowed),
+        }
+    }
+
+    /// Takes a string in quotes.
+    fn quoted(&mut self) -> Result<Cow<'a, str>, Reason> {
+        self.at += 1;
+        let from = self.at;
+        loop {
+            match self.peek() {
+                Some(b'"') => {
+                    let text = self.slice(from);
+                    self.at += 1;
+                    return Ok(Cow::Borrowed(text));
+                }
+                Some(b'\\') => return self.quoted_with_escapes(from),
+                Some(_) => self.at += 1,
+                None => return Err(Reason::UnclosedQuote),
+            }
+        }
+    }
+
+    fn quoted_with_escapes(&mut self, from: usize) -> Result<Cow<'a, str>, Reason> {
+        while let Some(byte) = self.peek() {
+            match byte {
+                b'\\' => self.at += 2,
+                b'"' => {
+                    let raw = self.slice(from);
+                    self.at += 1;
+                    return unescape(raw, true, self.rules).map(Cow::Owned);
+                }
+                _ => self.at += 1,
+            }
+        }
+        Err(Reason::UnclosedQuote)
+    }
+
+    /// Takes `{…}`, pushing its labels; returns the metric name when it stands within.
+    fn label_set(
+        &mut self,
+        labels: &mut Vec<Label<'a>>,
+        limits: &Limits,
+    ) -> Result<Option<Cow<'a, str>>, Reason> {
+        self.at += 1;
+        let (first, mut name) = (labels.len(), None);
+        loop {
+            self.optional_blanks()?;
+            if self.peek() == Some(b'}') {
+                let after_comma = labels.len() > first || name.is_some();
+                if after_comma && self.rules.single_spaces() {
+                    return Err(Reason::TrailingComma);
+                }
+                break;
+            }
+            let quoted = self.peek() == Some(b'"');
+            let key = match self.peek() {
+                Some(b'"') => self.quoted()?,
+                Some(_) => Cow::Borrowed(self.identifier(false).map_err(|_| Reason::BadLabelName)?),
+                None => return Err(Reason::UnclosedBraces),
+            };
+            self.optional_blanks()?;
+            if self.eat(b'=') {
+                self.optional_blanks()?;
+                if self.peek() != Some(b'"') {
+                    return Err(Reason::UnquotedValue);
+                }
+                let value = self.quoted()?;
+                within(&key, &value, labels.len() - first, limits)?;
+                labels.push(Label { name: key, value });
+            } else if quoted && name.is_none() && labels.len() == first && !key.is_empty() {
+                name = Some(key);
+            } else {
+                return Err(Reason::LabelWithoutValue);
+            }
+            self.optional_blanks()?;
+            if !self.eat(b',') {
+                break;
+            }
+        }
+        match self.eat(b'}') {
+            true => Ok(name),
+            false if self.is_done() => Err(Reason::UnclosedBraces),
+            false => Err(Reason::BadLabelSet),
+        }
+    }
+
+    fn value(&mut self) -> Result<f64, Reason> {
+        number::float(self.word(), self.rules.spelling()).ok_or(Reason::BadValue)
+    }
+
+    /// Takes a whole sample line.
+    pub(crate) fn sample(
+        &mut self,
+        labels: &mut Vec<Label<'a>>,
+        limits: &Limits,
+    ) -> Result<RawSample<'a>, Reason> {
+        let mut name = match self.peek() {
+            Some(b'{') => None,
+            _ => Some(Cow::Borrowed(self.identifier(true)?)),
+        };
+        let blanks = self.blanks();
+        if self.peek() == Some(b'{') {
+            if blanks && self.rules.single_spaces() {
+                return Err(Reason::NotOneSpace);
+            }
+            let inner = self.label_set(labels, limits)?;
+            if name.is_some() && inner.is_some() {
+                return Err(Reason::TwoNames);
+            }
+            name = name.or(inner);
+            self.between_labels_and_value()?;
+        } else if !blanks {
+            return Err(Reason::BadName);
+        } else if self.rules.single_spaces() {
+            self.at -= 1;
+            let before = self.text.as_bytes().get(self.at.wrapping_sub(1));
+            if matches!(before, Some(b' ' | b'\t')) || !self.eat(b' ') {
+                return Err(Reason::NotOneSpace);
+            }
+        }
+        let name = name.ok_or(Reason::MissingName)?;
+        let value = self.value()?;
+        let (timestamp, exemplar) = self.tail(labels, limits)?;
+        Ok(RawSample {
+            name,
+            value,
+            timestamp,
+            exemplar,
+        })
+    }
+
+    /// The text format lets a value follow its `}` at once: they don't merge.
+    fn between_labels_and_value(&mut self) -> Result<(), Reason> {
+        match self.rules.single_spaces() {
+            true => self.separator(),
+            false => {
+                self.blanks();
+                Ok(())
+            }
+        }
+    }
+
+    fn tail(
+        &mut self,
+        labels: &mut Vec<Label<'a>>,
+        limits: &Limits,
+    ) -> Result<(Option<&'a str>, Option<RawExemplar<'a>>), Reason> {
+        let timestamp = self.timestamp()?;
+        if self.is_done() {
+            return Ok((timestamp, None));
+        }
+        let exemplars_allowed = self.rules.format == Format::OpenMetrics || !self.rules.strict;
+        if !exemplars_allowed || self.peek() != Some(b'#') {
+            return Err(Reason::Trailing);
+        }
+        self.at += 1;
+        self.separator()?;
+        if self.peek() != Some(b'{') {
+            return Err(Reason::BadExemplar);
+        }
+        let first_label = labels.len();
+        let bad = |_| Reason::BadExemplar;
+        if self.label_set(labels, limits).map_err(bad)?.is_some() {
+            return Err(Reason::BadExemplar);
+        }
+        self.separator()?;
+        let value = self.value().map_err(bad)?;
+        let stamp = self.timestamp()?;
+        match self.is_done() {
+            true => Ok((
+                timestamp,
+                Some(RawExemplar {
+                    first_label,
+                    value,
+                    timestamp: stamp,
+                }),
+            )),
+            false => Err(Reason::Trailing),
+        }
+    }
+
+    /// Takes a timestamp when there is one; the cursor ends on what follows it.
+    fn timestamp(&mut self) -> Result<Option<&'a str>, Reason> {
+        if self.is_done() {
+            return Ok(None);
+        }
+        let from = self.at;
+        self.blanks();
+        if self.is_done() && !self.rules.single_spaces() {
+            return Ok(None);
+        }
+        if self.rules.single_spaces() && self.slice(from) != " " {
+            return Err(Reason::NotOneSpace);
+        }
+        if self.peek() == Some(b'#') {
+            return Ok(None);
+        }
+        let word = self.word();
+        if word.is_empty() {
+            return Err(Reason::NotOneSpace);
+        }
+        let before = self.at;
+        if self.blanks() && self.rules.single_spaces() && self.slice(before) != " " {
+            return Err(Reason::NotOneSpace);
+        }
+        match self.is_done() && self.at > before && self.rules.single_spaces() {
+            true => Err(Reason::NotOneSpace),
+            false => Ok(Some(word)),
+        }
+    }
+}
+
+fn within(name: &str, value: &str, before: usize, limits: &Limits) -> Result<(), Reason> {
+    if before >= limits.labels_per_sample {
+        Err(Reason::TooManyLabels)
+    } else if name.len() > limits.name_bytes {
+        Err(Reason::NameTooLong)
+    } else if value.len() > limits.value_bytes {
+        Err(Reason::ValueTooLong)
+    } else if name.is_empty() {
+        Err(Reason::BadLabelName)
+    } else {
+        Ok(())
+    }
+}
+
+/// Undoes `\\`, `\n` and, within quotes, `\"`. A stray backslash stands for itself, except where
+/// `--strict` reads the text format ("must be escaped as …"); OpenMetrics's ABNF allows it.
+pub(crate) fn unescape(raw: &str, quotes: bool, rules: Rules) -> Result<String, Reason> {
+    let mut text = String::with_capacity(raw.len());
+    let mut rest = raw;
+    while let Some(at) = memchr::memchr(b'\\', rest.as_bytes()) {
+        text.push_str(rest.get(..at).unwrap_or_default());
+        let after = rest.get(at + 1..).unwrap_or_default();
+        let known = match after.as_bytes().first() {
+            Some(b'\\') => Some('\\'),
+            Some(b'n') => Some('\n'),
+            Some(b'"') if quotes => Some('"'),
+            _ => None,
+        };
+        match known {
+            Some(c) => {
+                text.push(c);
+                rest = after.get(1..).unwrap_or_default();
+            }
+            None if rules.strict && (rules.format == Format::Text || after.is_empty()) => {
+                return Err(Reason::StrayBackslash);
+            }
+            None => {
+                text.push('\\');
+                rest = after;
+            }
+        }
+    }
+    text.push_str(rest);
+    Ok(text)
+}

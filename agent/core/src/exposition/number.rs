@@ -1,0 +1,212 @@
+//! Numbers of a page: exact `f64` values and timestamps in Unix nanoseconds.
+//!
+//! Most samples of a Go program are small integers, so these are read digit by digit; the rest
+//! goes to Eisel–Lemire. Both give the nearest `f64`, the value that Go's `strconv.ParseFloat` gives.
+
+/// Digits that always fit a `u64`: 10^19 − 1 < 2^64.
+const FAST_DIGITS_MAX: usize = 19;
+
+/// Which spellings of a number are allowed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Spelling {
+    /// Go's `strconv.ParseFloat`, which the text format names: hexadecimal floats too.
+    Go,
+    /// The `number` of OpenMetrics's ABNF.
+    OpenMetrics,
+}
+
+/// Returns the value of a number, or `None` when it is not one or beyond the range of `f64`.
+pub(crate) fn float(text: &str, spelling: Spelling) -> Option<f64> {
+    let bytes = text.as_bytes();
+    if let Some(integer) = small_integer(bytes) {
+        // The cast rounds to nearest, ties to even, as parsing would.
+        return Some(integer as f64);
+    }
+    let (negative, digits) = match bytes.first()? {
+        b'-' => (true, text.get(1..)?),
+        b'+' => (false, text.get(1..)?),
+        _ => (false, text),
+    };
+    let magnitude = match digits.as_bytes().first()? {
+        b'0'..=b'9' | b'.' => finite(digits, spelling)?,
+        _ => special(digits, digits.len() != text.len())?,
+    };
+    Some(if negative { -magnitude } else { magnitude })
+}
+
+fn small_integer(bytes: &[u8]) -> Option<u64> {
+    if bytes.is_empty() || bytes.len() > FAST_DIGITS_MAX {
+        return None;
+    }
+    let mut value = 0u64;
+    for byte in bytes {
+        let digit = byte.wrapping_sub(b'0');
+        if digit > 9 {
+            return None;
+        }
+        value = value * 10 + u64::from(digit);
+    }
+    Some(value)
+}
+
+fn special(word: &str, signed: bool) -> Option<f64> {
+    if word.eq_ignore_ascii_case("inf") || word.eq_ignore_ascii_case("infinity") {
+        return Some(f64::INFINITY);
+    }
+    // Go and the ABNF agree that NaN has no sign.
+    (word.eq_ignore_ascii_case("nan") && !signed).then_some(f64::NAN)
+}
+
+fn finite(digits: &str, spelling: Spelling) -> Option<f64> {
+    let prefix = digits.get(..2);
+    if spelling == Spelling::Go && prefix.is_some_and(|p| p.eq_ignore_ascii_case("0x")) {
+        return hexadecimal(digits.get(2..)?);
+    }
+    fast_float2::parse::<f64, _>(digits)
+        .ok()
+        .filter(|value| value.is_finite())
+}
+
+/// Reads `1F.8p-3` after its `0x`: a mantissa of at most 16 significant digits, an exponent that
+/// must be there (Go: "hexadecimal mantissa requires a 'p' exponent"), `_` between digits.
+fn hexadecimal(text: &str) -> Option<f64> {
+    let at = text.find(['p', 'P'])?;
+    let (mantissa, exponent) = (text.get(..at)?, text.get(at + 1..)?);
+    let mut value = 0u64;
+    let (mut shift, mut point, mut digits) = (0i32, false, 0usize);
+    for c in mantissa.chars() {
+        match c {
+            '_' => {}
+            '.' if !point => point = true,
+            _ => {
+                let digit = u64::from(c.to_digit(16)?);
+                digits += 1;
+                if value >> 60 == 0 {
+                    value = value << 4 | digit;
+                    shift -= if point { 4 } else { 0 };
+                } else {
+                    // Beyond 64 bits only stickiness matters for rounding.
+                    value |= u64::from(digit != 0);
+                    shift += if point { 0 } else { 4 };
+                }
+            }
+        }
+    }
+    let exponent: i32 = exponent.parse().ok().filter(|e: &i32| e.abs() < 100_000)?;
+    if digits == 0 {
+        return None;
+    }
+    Some(scale(value as f64, exponent + shift)).filter(|value| value.is_finite())
+}
+
+/// Returns `value × 2^exponent` in steps that stay within the range of `f64`.
+fn scale(mut value: f64, mut exponent: i32) -> f64 {
+    while exponent != 0 && value != 0.0 && value.is_finite() {
+        let step = exponent.clamp(-1000, 1000);
+        value *= 2f64.powi(step);
+        exponent -= step;
+    }
+    value
+}
+
+/// Reads an integer of milliseconds (text format); Unix nanoseconds, which may be negative.
+pub(crate) fn milliseconds(text: &str) -> Option<i128> {
+    let value: i64 = text.parse().ok()?;
+    Some(i128::from(value) * 1_000_000)
+}
+
+/// Reads seconds with a fraction (OpenMetrics); Unix nanoseconds, which may be negative.
+/// A decimal fraction is read digit by digit: an `f64` of the present has no nanoseconds.
+pub(crate) fn seconds(text: &str) -> Option<i128> {
+    if let Some(exact) = decimal_seconds(text) {
+        return Some(exact);
+    }
+    let value = float(text, Spelling::OpenMetrics).filter(|value| value.is_finite())?;
+    // Beyond this no `i128` of nanoseconds is exact, and OTLP holds no such time anyway.
+    (value.abs() < 1e18).then(|| {
+        let whole = value.floor();
+        let nanos = ((value - whole) * 1e9).round();
+        whole as i128 * 1_000_000_000 + nanos as i128
+    })
+}
+
+fn decimal_seconds(text: &str) -> Option<i128> {
+    let (sign, digits) = match text.as_bytes().first()? {
+        b'-' => (-1, text.get(1..)?),
+        b'+' => (1, text.get(1..)?),
+        _ => (1, text),
+    };
+    let (whole, fraction) = digits.split_once('.').unwrap_or((digits, ""));
+    let whole = small_integer(whole.as_bytes())?;
+    let mut nanos = 0u64;
+    if !fraction.is_empty() {
+        if !fraction.bytes().all(|b| b.is_ascii_digit()) {
+            return None;
+        }
+        let shown = fraction.get(..fraction.len().min(9))?;
+        nanos = small_integer(shown.as_bytes())? * 10u64.pow(9 - shown.len() as u32);
+    }
+    Some(sign * (i128::from(whole) * 1_000_000_000 + i128::from(nanos)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(text: &str, expected: Option<f64>) {
+        let got = float(text, Spelling::Go);
+        assert_eq!(got.map(f64::to_bits), expected.map(f64::to_bits), "{text}");
+    }
+
+    #[test]
+    fn values() {
+        check("0", Some(0.0));
+        check("-0", Some(-0.0));
+        check("3690", Some(3690.0));
+        check("9999999999999999999", Some(1e19));
+        check("9007199254740993", Some(9_007_199_254_740_992.0));
+        check("18446744073709551616", Some(18_446_744_073_709_551_616.0));
+        check("+1.5", Some(1.5));
+        check(".5", Some(0.5));
+        check("5.", Some(5.0));
+        check("1.7955038635446744e+09", Some(1.795_503_863_544_674_4e9));
+        check("4.9e-324", Some(5e-324));
+        check("1.7976931348623157e308", Some(f64::MAX));
+        check("1e400", None);
+        check("NaN", Some(f64::NAN));
+        check("nan", Some(f64::NAN));
+        check("+NaN", None);
+        check("+Inf", Some(f64::INFINITY));
+        check("-inf", Some(f64::NEG_INFINITY));
+        check("Infinity", Some(f64::INFINITY));
+        check("0x1F.8p-3", Some(3.9375));
+        check("0x1p-1074", Some(5e-324));
+        check("0x1", None);
+        for word in [
+            "", "-", "+", ".", "e5", "1e", "1_000", "1 ", "--1", "infinit", "0xp1", "½",
+        ] {
+            check(word, None);
+        }
+    }
+
+    #[test]
+    fn timestamps() {
+        assert_eq!(
+            milliseconds("1395066363000"),
+            Some(1_395_066_363_000_000_000)
+        );
+        assert_eq!(milliseconds("-3982045"), Some(-3_982_045_000_000));
+        assert_eq!(milliseconds("1.5"), None);
+        assert_eq!(seconds("1520879607.789"), Some(1_520_879_607_789_000_000));
+        assert_eq!(
+            seconds("1604676851.123456789"),
+            Some(1_604_676_851_123_456_789)
+        );
+        assert_eq!(seconds("1.604676851e9"), Some(1_604_676_851_000_000_000));
+        assert_eq!(seconds("-1.5"), Some(-1_500_000_000));
+        assert_eq!(seconds("0"), Some(0));
+        assert_eq!(seconds("NaN"), None);
+        assert_eq!(seconds("1e300"), None);
+    }
+}

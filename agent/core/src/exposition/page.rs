@@ -1,0 +1,477 @@
+//! Building a page: which family a sample belongs to, its labels in order, duplicates.
+
+use std::borrow::Cow;
+use std::cmp::Ordering;
+use std::collections::BTreeMap;
+
+use super::family::{Format, Kind, Role};
+use super::line::RawSample;
+use super::number;
+use super::{Exemplar, Family, Label, LineError, Options, Page, Reason, Sample, Tally};
+use crate::series::{hash_text, mix};
+
+/// Endings that can lead from a sample's name to its family's.
+const SUFFIXES: [&str; 8] = [
+    "_bucket", "_count", "_created", "_gcount", "_gsum", "_info", "_sum", "_total",
+];
+
+/// A page under construction.
+#[derive(Debug)]
+pub(crate) struct Builder<'a> {
+    pub(crate) page: Page<'a>,
+    pub(crate) options: Options,
+    names: BTreeMap<Cow<'a, str>, Named>,
+    states: Vec<State>,
+    hashes: Vec<u64>,
+    last: Option<Last<'a>>,
+    /// A second HELP of a name, for the second TYPE that may follow it.
+    second_help: Option<(Cow<'a, str>, Cow<'a, str>)>,
+    out_of_order: bool,
+}
+
+/// Families of one name: one for each TYPE that it was given.
+#[derive(Debug)]
+struct Named {
+    latest: u32,
+    older: Vec<u32>,
+}
+
+/// What was seen of a family.
+#[derive(Clone, Copy, Debug, Default)]
+struct State {
+    typed: bool,
+    helped: bool,
+    sampled: bool,
+    left: bool,
+}
+
+/// Where the line before went; most lines go to the same place.
+#[derive(Debug)]
+struct Last<'a> {
+    name: Cow<'a, str>,
+    family: u32,
+    role: Role,
+}
+
+impl<'a> Builder<'a> {
+    pub(crate) fn new(format: Format, options: &Options, bytes: usize) -> Self {
+        // A line of a Go program's page has about 110 bytes.
+        let expected = (bytes / 100).min(options.limits.samples);
+        Self {
+            page: Page {
+                format,
+                families: Vec::with_capacity(expected / 4),
+                samples: Vec::with_capacity(expected),
+                tally: Tally::default(),
+                labels: Vec::with_capacity(expected * 2),
+                exemplars: Vec::new(),
+            },
+            options: *options,
+            names: BTreeMap::new(),
+            states: Vec::with_capacity(expected / 4),
+            hashes: Vec::with_capacity(expected),
+            last: None,
+            second_help: None,
+            out_of_order: false,
+        }
+    }
+
+    pub(crate) fn labels(&mut self) -> &mut Vec<Label<'a>> {
+        &mut self.page.labels
+    }
+
+    /// Returns whether another sample or family fits.
+    pub(crate) fn has_room(&self) -> bool {
+        let limit = self.options.limits.samples;
+        self.page.samples.len() < limit && self.page.families.len() < limit
+    }
+
+    pub(crate) fn help(&mut self, name: Cow<'a, str>, help: Cow<'a, str>) -> Result<(), Reason> {
+        let id = self.family_named(name.clone());
+        let state = self.metadata_state(id, |state| state.helped)?;
+        if state.helped {
+            self.second_help = Some((name, help));
+            return Ok(());
+        }
+        state.helped = true;
+        if let Some(family) = self.page.families.get_mut(id as usize) {
+            family.help = help;
+        }
+        Ok(())
+    }
+
+    pub(crate) fn unit(&mut self, name: Cow<'a, str>, unit: &'a str) -> Result<(), Reason> {
+        let id = self.family_named(name);
+        let has_one = self
+            .page
+            .families
+            .get(id as usize)
+            .is_some_and(|f| !f.unit.is_empty());
+        self.metadata_state(id, |_| has_one)?;
+        match self.page.families.get_mut(id as usize) {
+            Some(family) if !has_one => family.unit = unit,
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// Sets the kind of a name. A second, different TYPE begins a second family.
+    pub(crate) fn kind(&mut self, name: Cow<'a, str>, kind: Kind) -> Result<(), Reason> {
+        self.last = None;
+        let mut id = self.family_named(name.clone());
+        let state = *self.metadata_state(id, |state| state.typed)?;
+        let family = self.page.families.get_mut(id as usize);
+        match family {
+            Some(family) if !state.typed && !state.sampled => family.kind = kind,
+            Some(family) if family.kind != kind => {
+                let (mut help, unit) = (family.help.clone(), family.unit);
+                if let Some((of, second)) = self.second_help.take()
+                    && of == name
+                {
+                    help = second;
+                }
+                id = self.other_family(name, kind, help, unit);
+            }
+            _ => {}
+        }
+        if let Some(state) = self.states.get_mut(id as usize) {
+            state.typed = true;
+        }
+        Ok(())
+    }
+
+    fn metadata_state(
+        &mut self,
+        id: u32,
+        has_one: impl Fn(&State) -> bool,
+    ) -> Result<&mut State, Reason> {
+        let strict = self.options.strict;
+        match self.states.get_mut(id as usize) {
+            Some(state) if strict && has_one(state) => Err(Reason::DuplicateMetadata),
+            Some(state) if strict && state.sampled => Err(Reason::MetadataLate),
+            Some(state) => Ok(state),
+            None => Err(Reason::BadName),
+        }
+    }
+
+    fn family_named(&mut self, name: Cow<'a, str>) -> u32 {
+        match self.names.get(&name) {
+            Some(named) => named.latest,
+            None => self.new_family(name, Kind::Unknown),
+        }
+    }
+
+    fn new_family(&mut self, name: Cow<'a, str>, kind: Kind) -> u32 {
+        let id = self.page.families.len() as u32;
+        match self.names.get_mut(&name) {
+            Some(named) => {
+                named.older.push(named.latest);
+                named.latest = id;
+            }
+            None => {
+                let named = Named {
+                    latest: id,
+                    older: Vec::new(),
+                };
+                self.names.insert(name.clone(), named);
+            }
+        }
+        self.page.families.push(Family {
+            name,
+            kind,
+            help: Cow::Borrowed(""),
+            unit: "",
+        });
+        self.states.push(State::default());
+        id
+    }
+
+    /// Returns the family of this name and kind beside the latest one, made when there is none.
+    fn other_family(
+        &mut self,
+        name: Cow<'a, str>,
+        kind: Kind,
+        help: Cow<'a, str>,
+        unit: &'a str,
+    ) -> u32 {
+        let families = &self.page.families;
+        let is_kind = |id: &u32| families.get(*id as usize).is_some_and(|f| f.kind == kind);
+        if let Some(named) = self.names.get_mut(&name)
+            && let Some(at) = named.older.iter().position(is_kind)
+            && let Some(slot) = named.older.get_mut(at)
+        {
+            std::mem::swap(slot, &mut named.latest);
+            return named.latest;
+        }
+        let id = self.new_family(name, kind);
+        if let Some(family) = self.page.families.get_mut(id as usize) {
+            (family.help, family.unit) = (help, unit);
+        }
+        id
+    }
+
+    /// Returns the family and role of a sample's name.
+    fn place(&mut self, name: Cow<'a, str>) -> Result<(u32, Role), Reason> {
+        if let Some(last) = &self.last
+            && last.name == name
+        {
+            return Ok((last.family, last.role));
+        }
+        let (family, role) = match self.find(&name) {
+            Some(place) => place,
+            None => self.unknown_place(name.clone())?,
+        };
+        self.enter(family)?;
+        self.last = Some(Last { name, family, role });
+        Ok((family, role))
+    }
+
+    fn find(&self, name: &str) -> Option<(u32, Role)> {
+        if let Some(last) = &self.last
+            && let Some(place) = self.role_in(last.family, name)
+        {
+            return Some(place);
+        }
+        let stems = SUFFIXES
+            .iter()
+            .filter_map(|suffix| name.strip_suffix(suffix));
+        [name].into_iter().chain(stems).find_map(|stem| {
+            let named = self.names.get(stem)?;
+            let mut ids = [named.latest]
+                .into_iter()
+                .chain(named.older.iter().copied());
+            ids.find_map(|id| self.role_in(id, name))
+        })
+    }
+
+    fn role_in(&self, id: u32, name: &str) -> Option<(u32, Role)> {
+        let family = self.page.families.get(id as usize)?;
+        let suffix = name.strip_prefix(family.name.as_ref())?;
+        let role = family.kind.role(suffix, self.page.format)?;
+        Some((id, role))
+    }
+
+    fn unknown_place(&mut self, name: Cow<'a, str>) -> Result<(u32, Role), Reason> {
+        match self.names.contains_key(&name) {
+            true if self.options.strict => Err(Reason::SuffixMismatch),
+            // `foo` under a histogram `foo`: a metric of its own, of unknown type.
+            true => {
+                let id = self.other_family(name, Kind::Unknown, Cow::Borrowed(""), "");
+                Ok((id, Role::Value))
+            }
+            false => Ok((self.new_family(name, Kind::Unknown), Role::Value)),
+        }
+    }
+
+    /// Notes that samples of a family follow.
+    fn enter(&mut self, family: u32) -> Result<(), Reason> {
+        let before = self.page.samples.last().map(|sample| sample.family);
+        if let Some(before) = before
+            && before != family
+            && let Some(state) = self.states.get_mut(before as usize)
+        {
+            state.left = true;
+        }
+        self.out_of_order |= before.is_some_and(|before| before > family);
+        match self.states.get_mut(family as usize) {
+            Some(state) if state.left && before != Some(family) && self.options.strict => {
+                Err(Reason::Interleaved)
+            }
+            Some(state) => {
+                state.sampled = true;
+                Ok(())
+            }
+            None => Ok(()),
+        }
+    }
+
+    /// Adds a sample whose labels stand at the end of the arena, from `first_label` on.
+    pub(crate) fn sample(
+        &mut self,
+        raw: RawSample<'a>,
+        first_label: usize,
+        line: u32,
+    ) -> Result<(), Reason> {
+        if raw.name.len() > self.options.limits.name_bytes {
+            return Err(Reason::NameTooLong);
+        }
+        let exemplar_labels = raw
+            .exemplar
+            .as_ref()
+            .map_or(self.page.labels.len(), |e| e.first_label);
+        let (family, role) = self.place(raw.name)?;
+        let time_unix_nano = self.time(raw.timestamp)?;
+        let (end_label, bound) = self.own_labels(first_label, exemplar_labels, role)?;
+        let exemplar = match raw.exemplar {
+            Some(raw) => {
+                let time = raw.timestamp.map(|text| self.any_time(text)).transpose()?;
+                let first_label = end_label as u32;
+                let end_label = self.page.labels.len() as u32;
+                let time_unix_nano = time.and_then(|time| u64::try_from(time).ok());
+                let id = self.page.exemplars.len() as u32;
+                let value = raw.value;
+                self.page.exemplars.push(Exemplar {
+                    value,
+                    time_unix_nano,
+                    first_label,
+                    end_label,
+                });
+                Some(id)
+            }
+            None => None,
+        };
+        let sample = Sample {
+            family,
+            role,
+            bound,
+            value: raw.value,
+            time_unix_nano,
+            line,
+            first_label: first_label as u32,
+            end_label: end_label as u32,
+            exemplar,
+        };
+        let labels = self
+            .page
+            .labels
+            .get(first_label..end_label)
+            .unwrap_or_default();
+        self.hashes.push(hash(&sample, labels));
+        self.page.samples.push(sample);
+        Ok(())
+    }
+
+    /// Sorts a sample's labels, drops empty ones and takes the bound out of them.
+    fn own_labels(&mut self, from: usize, to: usize, role: Role) -> Result<(usize, f64), Reason> {
+        let labels = self.page.labels.get_mut(from..to).unwrap_or_default();
+        if !labels.is_sorted_by(|a, b| a.name < b.name) {
+            labels.sort();
+            if labels
+                .windows(2)
+                .any(|pair| matches!(pair, [a, b] if a.name == b.name))
+            {
+                return Err(Reason::DuplicateLabel);
+            }
+        }
+        let mut end = to;
+        let mut bound = 0.0;
+        let key = match role {
+            Role::Bucket => Some("le"),
+            Role::Quantile => Some("quantile"),
+            _ => None,
+        };
+        if let Some(key) = key {
+            let at = labels.iter().rposition(|label| label.name == key);
+            let at = from + at.ok_or(Reason::BoundMissing)?;
+            let removed = self.page.labels.remove(at);
+            let spelling = number::Spelling::Go;
+            bound = number::float(&removed.value, spelling).ok_or(Reason::BoundMissing)?;
+            end -= 1;
+        }
+        let mut at = from;
+        while at < end {
+            match self.page.labels.get(at) {
+                Some(label) if label.value.is_empty() => {
+                    self.page.labels.remove(at);
+                    end -= 1;
+                }
+                _ => at += 1,
+            }
+        }
+        Ok((end, bound))
+    }
+
+    fn any_time(&self, text: &str) -> Result<i128, Reason> {
+        match self.page.format {
+            Format::OpenMetrics => number::seconds(text),
+            Format::Text => number::milliseconds(text),
+        }
+        .ok_or(Reason::BadTimestamp)
+    }
+
+    fn time(&self, text: Option<&str>) -> Result<Option<u64>, Reason> {
+        let Some(text) = text else {
+            return Ok(None);
+        };
+        let time = self.any_time(text)?;
+        u64::try_from(time)
+            .map(Some)
+            .map_err(|_| Reason::TimestampUnholdable)
+    }
+
+    /// Removes duplicates and groups the samples by family.
+    pub(crate) fn finish(mut self) -> Result<Page<'a>, LineError> {
+        self.drop_duplicates()?;
+        if self.out_of_order {
+            self.page.samples.sort_by_key(|sample| sample.family);
+        }
+        Ok(self.page)
+    }
+
+    fn drop_duplicates(&mut self) -> Result<(), LineError> {
+        let page = &self.page;
+        let mut order: Vec<(u64, u32)> = self.hashes.iter().copied().zip(0..).collect();
+        // Equal hashes are compared in full, so no page can make this worse than n log n.
+        order.sort_unstable_by(|a, b| {
+            a.0.cmp(&b.0)
+                .then_with(|| compare(page, a.1, b.1))
+                .then(a.1.cmp(&b.1))
+        });
+        let mut doubled: Vec<u32> = order
+            .windows(2)
+            .filter_map(|pair| match pair {
+                [a, b] if a.0 == b.0 && compare(page, a.1, b.1).is_eq() => Some(b.1),
+                _ => None,
+            })
+            .collect();
+        if doubled.is_empty() {
+            return Ok(());
+        }
+        doubled.sort_unstable();
+        if let Some(first) = doubled.first().filter(|_| self.options.strict) {
+            let line = page
+                .samples
+                .get(*first as usize)
+                .map_or(0, |sample| sample.line);
+            return Err(LineError {
+                line,
+                reason: Reason::DuplicateSample,
+            });
+        }
+        self.page.tally.duplicates += doubled.len() as u64;
+        let (mut index, mut next) = (0u32, doubled.iter().copied().peekable());
+        self.page.samples.retain(|_| {
+            let drop = next.next_if_eq(&index).is_some();
+            index += 1;
+            !drop
+        });
+        Ok(())
+    }
+}
+
+fn identity<'p>(page: &'p Page<'_>, index: u32) -> Option<(&'p Sample, &'p [Label<'p>])> {
+    let sample = page.samples.get(index as usize)?;
+    Some((sample, page.labels(sample)))
+}
+
+fn compare(page: &Page<'_>, a: u32, b: u32) -> Ordering {
+    let (Some((a, a_labels)), Some((b, b_labels))) = (identity(page, a), identity(page, b)) else {
+        return Ordering::Equal;
+    };
+    (a.family, a.role, a.time_unix_nano)
+        .cmp(&(b.family, b.role, b.time_unix_nano))
+        .then(a.bound.total_cmp(&b.bound))
+        .then_with(|| a_labels.cmp(b_labels))
+}
+
+/// Duplicates are compared in full, so the hash's quality matters for speed alone.
+fn hash(sample: &Sample, labels: &[Label<'_>]) -> u64 {
+    let mut state = mix(u64::from(sample.family), sample.role as u64);
+    state = mix(state, sample.bound.to_bits());
+    state = mix(state, sample.time_unix_nano.unwrap_or(0));
+    for label in labels {
+        state = hash_text(state, &label.name);
+        state = hash_text(state, &label.value);
+    }
+    state
+}

@@ -1,0 +1,176 @@
+//! Pages into OTLP metrics, by the rules of OpenTelemetry's "Prometheus and OpenMetrics
+//! Compatibility", section "Prometheus Metric points to OTLP".
+//!
+//! * Names stay as they are, `_total` and unit suffix included. HELP is the description, UNIT the
+//!   unit ([`unit`]), TYPE goes to `metric.metadata["prometheus.type"]` too.
+//! * Counters are monotonic cumulative sums; gauges and untyped samples gauges; infos and statesets
+//!   non-monotonic cumulative sums. Histograms and summaries are put together from their samples
+//!   ([`histogram`], [`summary`]). Gauge histograms have no form in OTLP and are dropped, counted.
+//! * Start times are those the page tells (`_created`), else unset, as the rules ask.
+//! * `otel_scope_*` labels become scopes ([`scope`]), `target_info` the resource ([`resource`]).
+//!
+//! [`Translator`] also knows the scrape before: it adds `up` and `scrape_*`, and one marker ("no
+//! recorded value") for each series that vanished or whose scrape failed.
+
+use bytes::Bytes;
+use davy_proto::Signal;
+use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequest;
+use opentelemetry_proto::tonic::metrics::v1::ResourceMetrics;
+use opentelemetry_proto::tonic::resource::v1::Resource;
+use prost::Message;
+
+use crate::exposition::Page;
+use crate::payload::Payload;
+use crate::series::{Observed, Series, points_of};
+
+pub use resource::Identity;
+pub use scrape::ScrapeStats;
+
+mod attributes;
+mod exemplar;
+mod histogram;
+mod metric;
+mod number;
+pub mod print;
+mod resource;
+mod scope;
+mod scrape;
+mod summary;
+#[cfg(test)]
+mod tests;
+mod unit;
+
+/// The name of the scope of metrics that name none.
+pub const SCOPE_NAME: &str = "davy-agent";
+
+/// What was left out or set right in a translation, counted.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Notes {
+    /// Points whose count is not a number that OTLP holds.
+    pub bad_counts: u64,
+    /// Histograms whose `+Inf` bucket is not their `_count`; the bucket counts.
+    pub count_mismatches: u64,
+    /// Histograms with a bucket smaller than the one before it; dropped.
+    pub decreasing_histograms: u64,
+    /// Gauge histograms; dropped, since OTLP has none.
+    pub gauge_histograms: u64,
+    /// Series named like those that the scrape itself adds; dropped.
+    pub reserved_names: u64,
+    /// Histograms and summaries without `_count`; dropped.
+    pub without_count: u64,
+}
+
+/// One scrape as OTLP.
+#[derive(Clone, Debug)]
+pub struct Translated {
+    /// What is sent; the first [`ResourceMetrics`] holds this scrape, another may hold markers.
+    pub request: ExportMetricsServiceRequest,
+    /// The same, encoded.
+    pub payload: Payload,
+    /// What was left out.
+    pub notes: Notes,
+}
+
+/// Translates a page on its own: no `up`, no markers, nothing remembered.
+/// `at` is the scrape's time in Unix nanoseconds.
+pub fn convert(page: &Page<'_>, identity: &Identity, at: u64) -> (ResourceMetrics, Notes) {
+    let mut draft = metric::Draft::new(page, identity, at);
+    draft.families();
+    draft.finish()
+}
+
+/// Translates the scrapes of one target, one after the other.
+#[derive(Debug)]
+pub struct Translator {
+    identity: Identity,
+    series: Series,
+    resource: Option<Resource>,
+}
+
+impl Translator {
+    /// Creates a translator for a target that was not scraped before.
+    pub fn new(identity: Identity) -> Self {
+        Self {
+            identity,
+            series: Series::default(),
+            resource: None,
+        }
+    }
+
+    /// Translates a scraped page. `at` is the scrape's time in Unix nanoseconds.
+    pub fn translate(&mut self, page: &Page<'_>, at: u64, scrape: &ScrapeStats) -> Translated {
+        let (mut metrics, mut notes) = convert(page, &self.identity, at);
+        scrape::drop_reserved(&mut metrics, &mut notes);
+        let observed = self.series.observe(&mut metrics, at);
+        let vanished = self.series.vanished(&observed, at);
+        let samples = page.samples.len();
+        let health = scrape.series(&self.identity, at, samples, self.series.added(&observed));
+        self.resource = metrics.resource.clone();
+        self.remember(&metrics, observed);
+        scrape::add(&mut metrics, health);
+        translated(metrics, vanished, notes)
+    }
+
+    /// Says that a scrape failed: `up` is 0, and every series of the scrape before gets its marker.
+    pub fn failed(&mut self, at: u64, scrape: &ScrapeStats) -> Translated {
+        let vanished = self.series.vanished(&Observed::default(), at);
+        self.series.end();
+        let known = self.resource.clone();
+        let resource = Some(known.unwrap_or_else(|| self.identity.resource(&[])));
+        let mut metrics = ResourceMetrics {
+            resource,
+            ..ResourceMetrics::default()
+        };
+        scrape::add(&mut metrics, scrape.failure(&self.identity, at));
+        translated(metrics, vanished, Notes::default())
+    }
+
+    fn remember(&mut self, metrics: &ResourceMetrics, observed: Observed) {
+        let mut encoded = Vec::with_capacity(metrics.encoded_len() + 16);
+        // Field 1 of the request, which encodes it without building one around a clone.
+        prost::encoding::message::encode(1, metrics, &mut encoded);
+        self.series.remember(observed, Bytes::from(encoded));
+    }
+}
+
+fn translated(
+    mut metrics: ResourceMetrics,
+    vanished: Option<ResourceMetrics>,
+    notes: Notes,
+) -> Translated {
+    let mut resource_metrics = Vec::with_capacity(2);
+    match vanished {
+        Some(vanished) if vanished.resource == metrics.resource => {
+            scope::merge(&mut metrics.scope_metrics, vanished.scope_metrics);
+            resource_metrics.push(metrics);
+        }
+        other => {
+            resource_metrics.push(metrics);
+            resource_metrics.extend(other);
+        }
+    }
+    let request = ExportMetricsServiceRequest { resource_metrics };
+    let bytes = Bytes::from(request.encode_to_vec());
+    let payload = Payload {
+        signal: Signal::Metrics,
+        bytes,
+        items: items(&request),
+    };
+    Translated {
+        request,
+        payload,
+        notes,
+    }
+}
+
+/// Returns the number of data points in a request.
+pub fn items(request: &ExportMetricsServiceRequest) -> u64 {
+    let scopes = request
+        .resource_metrics
+        .iter()
+        .flat_map(|metrics| &metrics.scope_metrics);
+    scopes
+        .flat_map(|scope| &scope.metrics)
+        .map(|metric| points_of(metric) as u64)
+        .sum()
+}
