@@ -7,7 +7,7 @@ use flate2::write::{GzEncoder, MultiGzDecoder, ZlibDecoder};
 use zstd::stream::raw::DParameter;
 use zstd::stream::zio;
 
-/// gzip level: 1 costs a fifth of level 6 and gives bodies 20 to 50 % larger; a sidecar pays in CPU.
+/// gzip level: 1 costs a fifth of level 6, and bodies 20 to 50 % larger; a sidecar pays in CPU.
 const GZIP_LEVEL: u32 = 1;
 
 /// zstd level: 1 beats gzip's 6 in size at seven times its speed.

@@ -408,6 +408,3 @@ async fn bodies_in_other_words_are_refused_here() {
         other => panic!("{other:?}"),
     }
 }
-
-#[tokio::test]
-#[test]

@@ -238,8 +238,6 @@ async fn packed_bodies_arrive_unpacked() {
 }
 
 #[tokio::test]
-#[tokio::test]
-#[tokio::test]
 async fn answers_become_the_responses_of_the_specification() {
     let message = || "déjà 100 %".to_owned();
     let retry_after = Duration::from_millis(1_200);
@@ -333,12 +331,3 @@ async fn partial_success_names_the_items_of_its_signal() {
         assert_eq!((told.rejected, told.message.as_str()), (3, "too old"));
     }
 }
-
-#[tokio::test]
-#[tokio::test]
-/// Sends bytes on a fresh connection and reads all that comes back until it is closed.
-#[tokio::test]
-#[tokio::test]
-#[tokio::test]
-#[tokio::test]
-#[tokio::test]

@@ -7,6 +7,7 @@ fn pem(name: &str) -> PathBuf {
         .join(name)
 }
 
+#[tokio::test]
 async fn tls_checks_both_ends() {
     let server = |client_ca| ServerTls {
         cert: pem("server.pem"),
@@ -67,6 +68,7 @@ async fn tls_checks_both_ends() {
     }
 }
 
+#[test]
 fn unfit_tls_files_are_named() {
     let missing = ClientTls {
         ca: Some(pem("missing.pem")),

@@ -3,6 +3,7 @@ use tokio::net::TcpStream;
 
 use super::*;
 
+/// Sends bytes on a fresh connection and reads all that comes back until it is closed.
 async fn raw(address: SocketAddr, sent: &[u8]) -> String {
     let mut stream = TcpStream::connect(address).await.expect("connection");
     stream.write_all(sent).await.expect("sent");
@@ -12,6 +13,7 @@ async fn raw(address: SocketAddr, sent: &[u8]) -> String {
     String::from_utf8_lossy(&got).into_owned()
 }
 
+#[tokio::test]
 async fn peers_that_stall_are_cut_off() {
     let moment = Duration::from_millis(50);
     let options = ServerOptions {
@@ -36,6 +38,7 @@ async fn peers_that_stall_are_cut_off() {
     assert!(got.starts_with("HTTP/1.1 408"), "{got}");
 }
 
+#[tokio::test]
 async fn malformed_and_oversized_heads_are_refused() {
     let server = Fixture::accepting().await;
     let long = format!("POST / HTTP/1.1\r\na: {}\r\n\r\n", "x".repeat(100 << 10));
@@ -49,6 +52,7 @@ async fn malformed_and_oversized_heads_are_refused() {
     assert!(got.starts_with("HTTP/1.1 413"), "{got}");
 }
 
+#[tokio::test]
 async fn a_slow_answer_is_a_timeout() {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
         .await
@@ -81,6 +85,7 @@ async fn a_slow_answer_is_a_timeout() {
     assert!(reply.header("grpc-message").contains("0.001 s"));
 }
 
+#[tokio::test]
 async fn connections_are_kept_and_bounded() {
     let options = ServerOptions {
         connections_max: 1,
@@ -107,6 +112,7 @@ async fn connections_are_kept_and_bounded() {
     assert!(buffer[..n].starts_with(b"HTTP/1.1 200"));
 }
 
+#[tokio::test]
 async fn requests_under_way_end_before_the_server() {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
         .await

@@ -1,5 +1,6 @@
 use super::*;
 
+#[tokio::test]
 async fn wrong_http_requests_are_told_what_is_wrong() {
     let server = Fixture::accepting().await;
     let bomb = compress(Bytes::from(vec![0; LIMIT + 1]), Compression::Gzip).expect("memory");
@@ -100,6 +101,7 @@ async fn wrong_http_requests_are_told_what_is_wrong() {
     assert_eq!(server.bodies(), []);
 }
 
+#[tokio::test]
 async fn wrong_calls_are_told_what_is_wrong() {
     let server = Fixture::accepting().await;
     let zeros = Bytes::from(vec![0; LIMIT + 1]);
@@ -148,6 +150,7 @@ async fn wrong_calls_are_told_what_is_wrong() {
     assert_eq!(server.bodies(), []);
 }
 
+#[tokio::test]
 async fn only_known_tokens_get_in() {
     let tokens = ["one", "two"].map(Token::new).to_vec();
     let server = Fixture::start(
@@ -197,6 +200,7 @@ async fn only_known_tokens_get_in() {
     assert_eq!(tokens, ["one", "one", "two", "two"]);
 }
 
+#[tokio::test]
 async fn a_spent_budget_is_overload() {
     let options = ServerOptions {
         in_flight_bytes_max: 1_000,
@@ -217,4 +221,3 @@ async fn a_spent_budget_is_overload() {
         .await;
     assert_eq!(reply.status, StatusCode::OK);
 }
-
