@@ -1,1 +1,8 @@
 //! Pure core of the gate: windows in, verdict out.
+pub mod combine;
+pub mod evalue;
+pub mod kappa;
+pub mod sketch;
+pub mod cell;
+pub mod normalize;
+pub mod grid;
