@@ -6,3 +6,6 @@ pub mod sketch;
 pub mod cell;
 pub mod normalize;
 pub mod grid;
+pub mod judge;
+pub mod eta;
+pub mod policy;
