@@ -1,0 +1,299 @@
+//! The scrape source: one task a target, from its page to the pipeline.
+//!
+//! A target is scraped at every multiple of its interval on the wall clock, so a scrape falls on
+//! the end of the evidence window that it closes, and points carry that time. There are never two
+//! scrapes of a target at once: one that takes longer than the interval is cut off by its timeout,
+//! and [`Scrape::scrape_now`] waits for the one under way.
+//!
+//! A scrape that fails is data too: `up` is 0 and every series of the scrape before gets its
+//! marker. When the agent itself stops no markers are sent, or each restart would look like an
+//! outage of the app.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use davy_agent_core::exposition::{self, Options, PageError, Tally};
+use davy_agent_core::translate::{Notes, ScrapeStats, Translated, Translator};
+use davy_proto::{Signal, UnixNanos};
+use tokio::sync::{mpsc, oneshot};
+use tokio::task::JoinHandle;
+
+use crate::clock;
+use crate::pipeline::{Intake, Observation, Offer};
+use crate::telemetry::{DropReason, Telemetry};
+
+pub use fetch::ScrapeError;
+pub use target::{Target, TargetError};
+
+mod fetch;
+mod target;
+#[cfg(test)]
+mod tests;
+
+/// Requests for a scrape out of turn that may wait.
+const REQUESTS_MAX: usize = 4;
+
+/// What is known of a target, for `/status`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ScrapeStatus {
+    /// When a scrape last succeeded.
+    pub last_success: Option<UnixNanos>,
+    /// Why the last scrape failed; none when it succeeded.
+    pub last_error: Option<String>,
+    /// Samples of the last page that was read.
+    pub samples: u64,
+    /// How long the last scrape took.
+    pub duration: Duration,
+    /// What was left out of the last page.
+    pub tally: Tally,
+}
+
+/// A target's task.
+#[derive(Debug)]
+pub struct Scrape {
+    url: String,
+    requests: mpsc::Sender<oneshot::Sender<()>>,
+    status: Arc<Mutex<ScrapeStatus>>,
+    task: JoinHandle<()>,
+}
+
+impl Scrape {
+    /// Starts the task of a target, which hands what it scrapes to the pipeline.
+    pub fn start(target: Target, intake: Intake) -> Self {
+        let (requests, receiver) = mpsc::channel(REQUESTS_MAX);
+        let url = target.url.to_string();
+        let scraper = Scraper::new(target);
+        let status = Arc::clone(&scraper.status);
+        let task = tokio::spawn(scraper.run(intake, receiver));
+        Self {
+            url,
+            requests,
+            status,
+            task,
+        }
+    }
+
+    /// Returns the target's URL.
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// Returns what is known of the target.
+    pub fn status(&self) -> ScrapeStatus {
+        lock(&self.status).clone()
+    }
+
+    /// Scrapes out of turn; returns when what was scraped is in the pipeline.
+    pub async fn scrape_now(&self) {
+        let (reply, done) = oneshot::channel();
+        if self.requests.send(reply).await.is_ok() {
+            // An error means that the task has ended: there is nothing to wait for.
+            let _ = done.await;
+        }
+    }
+
+    /// Ends the task; a scrape under way is finished first.
+    pub async fn stop(self) {
+        drop(self.requests);
+        let _ = self.task.await;
+    }
+}
+
+/// Scrapes a target once, as its first scrape.
+///
+/// # Errors
+///
+/// Whatever made the scrape fail.
+pub async fn scrape_once(target: Target) -> Result<(Translated, Tally), ScrapeError> {
+    let mut scraper = Scraper::new(target);
+    let (at, started) = (clock::now(), clock::monotonic());
+    let fetched = scraper.fetch().await?;
+    scraper
+        .read(&fetched, at, clock::monotonic().duration_since(started))
+        .map_err(ScrapeError::Page)
+}
+
+struct Scraper {
+    target: Target,
+    client: fetch::HttpClient,
+    translator: Translator,
+    status: Arc<Mutex<ScrapeStatus>>,
+}
+
+impl Scraper {
+    fn new(target: Target) -> Self {
+        Self {
+            client: fetch::client(target.timeout),
+            translator: Translator::new(target.identity.clone()),
+            status: Arc::default(),
+            target,
+        }
+    }
+
+    async fn run(mut self, intake: Intake, mut requests: mpsc::Receiver<oneshot::Sender<()>>) {
+        let mut last = UnixNanos::new(0);
+        loop {
+            let now = clock::now();
+            let tick = next_tick(now, last, self.target.interval);
+            // Both branches are cancel-safe: a timer, and a channel's `recv`.
+            let (at, reply) = tokio::select! {
+                () = tokio::time::sleep(tick.since(now)) => (tick, None),
+                request = requests.recv() => match request {
+                    Some(reply) => (clock::now(), Some(reply)),
+                    None => return,
+                },
+            };
+            if reply.is_none() {
+                last = tick;
+            }
+            self.scrape(&intake, at).await;
+            if let Some(reply) = reply {
+                // Whoever asked may have given up waiting.
+                let _ = reply.send(());
+            }
+        }
+    }
+
+    async fn scrape(&mut self, intake: &Intake, at: UnixNanos) {
+        let started = clock::monotonic();
+        let fetched = self.fetch().await;
+        let took = clock::monotonic().duration_since(started);
+        let read =
+            fetched.and_then(|fetched| self.read(&fetched, at, took).map_err(ScrapeError::Page));
+        let failed = read
+            .as_ref()
+            .err()
+            .map(|error| (error.outcome(), error.to_string()));
+        let translated = match read {
+            Ok((translated, tally)) => {
+                self.note_success(intake.telemetry(), at, took, &translated, tally);
+                translated
+            }
+            Err(_) => self.translator.failed(at.nanos(), &stats(took)),
+        };
+        let is_up = failed.is_none();
+        if let Some((outcome, error)) = failed {
+            self.note_failure(intake.telemetry(), took, outcome, error);
+        }
+        hand_over(intake, at, translated, is_up);
+    }
+
+    async fn fetch(&self) -> Result<fetch::Fetched, ScrapeError> {
+        fetch::fetch(&self.client, &self.target).await
+    }
+
+    fn read(
+        &mut self,
+        fetched: &fetch::Fetched,
+        at: UnixNanos,
+        took: Duration,
+    ) -> Result<(Translated, Tally), PageError> {
+        let options = Options {
+            limits: self.target.limits,
+            strict: false,
+        };
+        let page = exposition::parse(&fetched.body, fetched.content_type.as_deref(), &options)?;
+        let translated = self.translator.translate(&page, at.nanos(), &stats(took));
+        Ok((translated, page.tally))
+    }
+
+    fn note_success(
+        &self,
+        telemetry: &Telemetry,
+        at: UnixNanos,
+        took: Duration,
+        translated: &Translated,
+        tally: Tally,
+    ) {
+        count_anomalies(telemetry, &tally, &translated.notes);
+        telemetry.scrape(&self.target.name, "ok");
+        telemetry.received(Signal::Metrics, &self.target.name, translated.payload.items);
+        let mut status = lock(&self.status);
+        if status.last_error.is_some() {
+            tracing::info!(target_url = %self.target.url, "scrape succeeds again");
+        }
+        if tally.first_bad != status.tally.first_bad
+            && let Some(first) = tally.first_bad
+        {
+            let (line, reason) = (first.line, first.reason);
+            let lines = tally.bad_lines;
+            tracing::warn!(target_url = %self.target.url, line, %reason, lines, "lines not read");
+        }
+        *status = ScrapeStatus {
+            last_success: Some(at),
+            last_error: None,
+            samples: translated.payload.items,
+            duration: took,
+            tally,
+        };
+    }
+
+    fn note_failure(
+        &self,
+        telemetry: &Telemetry,
+        took: Duration,
+        outcome: &'static str,
+        error: String,
+    ) {
+        telemetry.scrape(&self.target.name, outcome);
+        let mut status = lock(&self.status);
+        if status.last_error.as_ref() != Some(&error) {
+            tracing::warn!(target_url = %self.target.url, error, "scrape failed");
+        }
+        status.last_error = Some(error);
+        status.duration = took;
+    }
+}
+
+fn stats(took: Duration) -> ScrapeStats {
+    ScrapeStats {
+        duration_seconds: took.as_secs_f64(),
+    }
+}
+
+/// Returns the next multiple of the interval that was not scraped yet. A timer that fires a moment
+/// early on the wall clock must not scrape the same tick twice; a clock set back starts anew.
+fn next_tick(now: UnixNanos, last: UnixNanos, interval: Duration) -> UnixNanos {
+    let tick = now.plus(clock::until_next_multiple(interval, now));
+    let set_back = last.since(tick) > interval;
+    if tick > last || set_back {
+        tick
+    } else {
+        last.plus(interval)
+    }
+}
+
+fn hand_over(intake: &Intake, at: UnixNanos, translated: Translated, is_up: bool) {
+    let (payload, request) = (translated.payload, translated.request);
+    let items = payload.items;
+    if intake.is_observed() {
+        // What a failed scrape sends are markers; to evidence it is a gap.
+        let metrics = Arc::new(if is_up { request } else { Default::default() });
+        intake.observe(Observation::Scraped { at, metrics });
+    }
+    if let Offer::Full { .. } = intake.offer(payload) {
+        // The app is not asked again for what it said at this moment: the scrape is lost.
+        let telemetry = intake.telemetry();
+        telemetry.dropped(Signal::Metrics, "all", DropReason::QueueFull, items);
+    }
+}
+
+fn count_anomalies(telemetry: &Telemetry, tally: &Tally, notes: &Notes) {
+    for (kind, count) in [
+        ("bad_lines", tally.bad_lines),
+        ("duplicate_samples", tally.duplicates),
+        ("unholdable_timestamps", tally.unholdable_timestamps),
+        ("bad_counts", notes.bad_counts),
+        ("count_mismatches", notes.count_mismatches),
+        ("decreasing_histograms", notes.decreasing_histograms),
+        ("gauge_histograms", notes.gauge_histograms),
+        ("reserved_names", notes.reserved_names),
+        ("without_count", notes.without_count),
+    ] {
+        telemetry.anomaly("scrape", kind, count);
+    }
+}
+
+fn lock(status: &Mutex<ScrapeStatus>) -> std::sync::MutexGuard<'_, ScrapeStatus> {
+    status.lock().unwrap_or_else(PoisonError::into_inner)
+}
