@@ -1,0 +1,14 @@
+//! E-processes: non-negative, start at 1, expectation at most 1 at every stopping time under their
+//! null hypothesis. One that ever reaches 1/α does so with probability at most α (Ville 1939).
+//!
+//! Each is in a file of its own with its source, its assumption and its reference table. All work
+//! in natural logarithms.
+
+pub mod bernoulli;
+pub mod counts;
+pub mod likelihood;
+pub mod permutation;
+pub mod thinning;
+
+/// The smallest e-value of one cell that is told apart from zero.
+const SMALLEST: f64 = 1e-300;

@@ -1,0 +1,86 @@
+//! An absolute limit on a rate, judged on the canary alone: a Bernoulli likelihood ratio.
+//!
+//! Source: Wald 1945; statistics.md section 5, error floor.
+//! Assumption: requests fail independently given the past; what errors have of memory and clusters
+//! is divided out as φ, and one cell says at most ln 5.
+//! Reference: none in the tables; the tests below compare with the closed form.
+
+use super::likelihood::cap;
+
+/// ln E, by alternative, of events among requests against a rate that is the limit.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Bernoulli {
+    limit: f64,
+    alternatives: Vec<f64>,
+    log_e: Vec<f64>,
+}
+
+impl Bernoulli {
+    /// Tests whether the rate is beyond `limit`, in (0, 1); the alternatives are `factors` of it.
+    pub fn new(limit: f64, factors: &[f64]) -> Self {
+        let limit = limit.clamp(1e-9, 0.999);
+        let alternatives = factors
+            .iter()
+            .map(|f| (f * limit).clamp(0.0, 0.9995))
+            .collect();
+        Self {
+            limit,
+            alternatives,
+            log_e: vec![0.0; factors.len()],
+        }
+    }
+
+    /// Judges one cell: `events` of `requests`.
+    pub fn step(&mut self, events: u64, requests: u64) {
+        let (hits, misses) = (events as f64, requests.saturating_sub(events) as f64);
+        for (sum, &p) in self.log_e.iter_mut().zip(&self.alternatives) {
+            let hit = if events == 0 {
+                0.0
+            } else {
+                hits * libm::log(p / self.limit)
+            };
+            let miss = misses * (libm::log1p(-p) - libm::log1p(-self.limit));
+            *sum += cap().min(hit + miss);
+        }
+    }
+
+    /// Starts anew.
+    pub fn reset(&mut self) {
+        self.log_e.fill(0.0);
+    }
+
+    /// ln E of each alternative so far.
+    pub fn log_e(&self) -> &[f64] {
+        &self.log_e
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn without_events_the_evidence_is_that_of_the_closed_form() {
+        let mut floor = Bernoulli::new(0.001, &[0.0, 0.5]);
+        for _ in 0..46 {
+            floor.step(0, 100);
+        }
+        let zero = -4600.0 * libm::log(0.999);
+        let half = 4600.0 * libm::log(0.9995 / 0.999);
+        assert!((floor.log_e()[0] - zero).abs() < 1e-9, "{floor:?}");
+        assert!((floor.log_e()[1] - half).abs() < 1e-9, "{floor:?}");
+        floor.step(1, 100);
+        assert_eq!(
+            floor.log_e()[0],
+            f64::NEG_INFINITY,
+            "an error refutes a rate of zero"
+        );
+    }
+
+    #[test]
+    fn one_cluster_says_at_most_ln_5() {
+        let mut limit = Bernoulli::new(0.0005, &[3.0]);
+        limit.step(500, 1000);
+        assert_eq!(limit.log_e(), [cap()]);
+    }
+}

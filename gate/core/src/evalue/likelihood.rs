@@ -1,0 +1,49 @@
+//! The capped binomial likelihood ratio of two counts, for proving a rate ratio below a limit.
+//!
+//! Given their sum, the canary's count is binomial with θ(r) = r·n_c / (r·n_c + n_b).
+//!
+//! Source: statistics.md section 5. Capping by ln 5 keeps E[E] ≤ 1 and bounds what one cluster of
+//! errors can do.
+//! Assumption: counts are Poisson given the past; what they have beyond is divided out as φ.
+//! Reference: `tests/reference/rollouts.json`, section `lr_log_e`.
+
+/// ln 5: the most that one cell may say.
+pub fn cap() -> f64 {
+    libm::log(5.0)
+}
+
+/// Counts of both arms in one cell.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Pair {
+    /// Events of the canary.
+    pub canary_events: f64,
+    /// Requests of the canary, above 0.
+    pub canary_requests: f64,
+    /// Events of the baseline.
+    pub baseline_events: f64,
+    /// Requests of the baseline, above 0.
+    pub baseline_requests: f64,
+}
+
+/// ln E of the rate ratio `ratio`·e^`tilt` against `ratio`.
+pub fn log_e(pair: Pair, ratio: f64, tilt: f64) -> f64 {
+    let null = canary_share(pair.canary_requests, pair.baseline_requests, ratio);
+    let other = canary_share(
+        pair.canary_requests,
+        pair.baseline_requests,
+        ratio * libm::exp(tilt),
+    );
+    let canary = pair.canary_events * libm::log(other / null);
+    let baseline = pair.baseline_events * libm::log((1.0 - other) / (1.0 - null));
+    cap().min(canary + baseline)
+}
+
+/// θ: the share of all events that the canary is expected to have at a rate ratio.
+pub fn canary_share(canary_requests: f64, baseline_requests: f64, ratio: f64) -> f64 {
+    ratio * canary_requests / (ratio * canary_requests + baseline_requests)
+}
+
+/// Kullback-Leibler divergence of Bernoulli(p) from Bernoulli(q), p and q in (0, 1).
+pub fn divergence(p: f64, q: f64) -> f64 {
+    p * libm::log(p / q) + (1.0 - p) * libm::log((1.0 - p) / (1.0 - q))
+}

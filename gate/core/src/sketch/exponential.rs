@@ -1,0 +1,201 @@
+//! Buckets that grow by a constant factor: OpenTelemetry's exponential histogram, positive range.
+//!
+//! Source: OpenTelemetry metrics data model, "ExponentialHistogram": base 2^(2^-scale), bucket i is
+//! (base^i, base^(i+1)]; one step down in scale joins buckets 2i and 2i+1 exactly.
+
+use super::{MAX_BUCKETS, QuantileEstimate, SketchError, locate};
+
+/// Widest bucket index kept, so that shifting one never overflows.
+const MAX_INDEX: i64 = 1 << 30;
+
+/// Counts by exponential bucket.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Exponential {
+    scale: i32,
+    zero_count: u64,
+    offset: i32,
+    counts: Vec<u64>,
+}
+
+impl Exponential {
+    pub(super) fn empty(scale: i32) -> Self {
+        Self {
+            scale,
+            zero_count: 0,
+            offset: 0,
+            counts: Vec::new(),
+        }
+    }
+
+    pub(super) fn new(
+        scale: i32,
+        zero_count: u64,
+        offset: i32,
+        counts: Vec<u64>,
+    ) -> Result<Self, SketchError> {
+        if !(-10..=20).contains(&scale) {
+            return Err(SketchError::Scale { scale });
+        }
+        let last = i64::from(offset) + counts.len() as i64;
+        if i64::from(offset) < -MAX_INDEX || last > MAX_INDEX {
+            return Err(SketchError::TooLarge {
+                buckets: counts.len(),
+            });
+        }
+        let mut sketch = Self {
+            scale,
+            zero_count,
+            offset,
+            counts,
+        };
+        sketch.trim();
+        while sketch.counts.len() > MAX_BUCKETS {
+            sketch.downscale(sketch.scale - 1);
+        }
+        Ok(sketch)
+    }
+
+    /// The scale: 2^scale buckets double the latency.
+    pub fn scale(&self) -> i32 {
+        self.scale
+    }
+
+    /// Requests at zero latency.
+    pub fn zero_count(&self) -> u64 {
+        self.zero_count
+    }
+
+    /// Index of the first bucket.
+    pub fn offset(&self) -> i32 {
+        self.offset
+    }
+
+    /// Counts from the first bucket on.
+    pub fn counts(&self) -> &[u64] {
+        &self.counts
+    }
+
+    /// Joins buckets until the scale is at most `scale`. Exact.
+    pub fn downscale(&mut self, scale: i32) {
+        if scale >= self.scale {
+            return;
+        }
+        let shift = (self.scale - scale).min(31) as u32;
+        let first = self.offset >> shift;
+        let mut joined: Vec<u64> = Vec::new();
+        for (i, &count) in self.counts.iter().enumerate() {
+            let to = ((self.offset + i as i32) >> shift) - first;
+            let to = to as usize;
+            if to >= joined.len() {
+                joined.resize(to + 1, 0);
+            }
+            if let Some(cell) = joined.get_mut(to) {
+                *cell = cell.saturating_add(count);
+            }
+        }
+        (self.scale, self.offset, self.counts) = (scale, first, joined);
+    }
+
+    pub(super) fn total(&self) -> u64 {
+        self.counts
+            .iter()
+            .fold(self.zero_count, |sum, &n| sum.saturating_add(n))
+    }
+
+    pub(super) fn count_above(&self, edge: i32) -> u64 {
+        let skip = (i64::from(edge) + 1 - i64::from(self.offset)).max(0) as usize;
+        self.counts
+            .iter()
+            .skip(skip)
+            .fold(0, |sum: u64, &n| sum.saturating_add(n))
+    }
+
+    pub(super) fn merge(&mut self, other: &Self) {
+        self.downscale(other.scale);
+        let mut other = other.clone();
+        other.downscale(self.scale);
+        self.zero_count = self.zero_count.saturating_add(other.zero_count);
+        for (i, &count) in other.counts.iter().enumerate() {
+            if count > 0 {
+                // The bucket may have moved: making room may have downscaled this sketch.
+                let index = (other.offset + i as i32) >> (other.scale - self.scale).clamp(0, 31);
+                self.count(index, count);
+            }
+        }
+    }
+
+    pub(super) fn add(&mut self, seconds: f64) {
+        if seconds.is_nan() || seconds <= 0.0 {
+            self.zero_count = self.zero_count.saturating_add(1);
+            return;
+        }
+        let position = libm::ldexp(libm::log2(seconds), self.scale);
+        let index = (libm::ceil(position) - 1.0).clamp(-MAX_INDEX as f64, MAX_INDEX as f64);
+        self.count(index as i32, 1);
+    }
+
+    pub(super) fn quantile(&self, q: f64) -> Option<QuantileEstimate> {
+        let counts = std::iter::once(self.zero_count).chain(self.counts.iter().copied());
+        let (bucket, share) = locate(counts, self.total(), q)?;
+        if bucket == 0 {
+            return Some(QuantileEstimate {
+                value: 0.0,
+                low: 0.0,
+                high: 0.0,
+            });
+        }
+        let index = f64::from(self.offset) + (bucket - 1) as f64;
+        Some(QuantileEstimate {
+            value: self.edge(index + share),
+            low: self.edge(index),
+            high: self.edge(index + 1.0),
+        })
+    }
+
+    /// base^index seconds.
+    fn edge(&self, index: f64) -> f64 {
+        libm::exp2(libm::ldexp(index, -self.scale))
+    }
+
+    /// Adds to bucket `index` of this scale, downscaling when the range grows too wide.
+    fn count(&mut self, index: i32, count: u64) {
+        let mut index = index;
+        if self.counts.is_empty() {
+            self.offset = index;
+        }
+        loop {
+            let first = i64::from(self.offset.min(index));
+            let end = (i64::from(self.offset) + self.counts.len() as i64).max(i64::from(index) + 1);
+            if end - first <= MAX_BUCKETS as i64 {
+                break;
+            }
+            self.downscale(self.scale - 1);
+            index >>= 1;
+        }
+        if index < self.offset {
+            let grow = (self.offset - index) as usize;
+            self.counts.splice(0..0, std::iter::repeat_n(0, grow));
+            self.offset = index;
+        }
+        let at = (index - self.offset) as usize;
+        if at >= self.counts.len() {
+            self.counts.resize(at + 1, 0);
+        }
+        if let Some(cell) = self.counts.get_mut(at) {
+            *cell = cell.saturating_add(count);
+        }
+    }
+
+    /// Drops empty buckets at both ends, so that a sparse sender costs nothing.
+    fn trim(&mut self) {
+        let filled = self
+            .counts
+            .iter()
+            .rposition(|&n| n > 0)
+            .map_or(0, |last| last + 1);
+        self.counts.truncate(filled);
+        let empty = self.counts.iter().position(|&n| n > 0).unwrap_or(0);
+        self.counts.drain(..empty);
+        self.offset += empty as i32;
+    }
+}
