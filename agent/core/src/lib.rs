@@ -10,4 +10,11 @@ pub use payload::Payload;
 
 pub mod buildinfo;
 pub mod evidence;
+pub mod json;
 pub mod spans;
+
+pub mod container;
+pub mod fingerprint;
+pub mod lines;
+pub mod offsets;
+pub mod record;

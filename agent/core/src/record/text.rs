@@ -1,0 +1,67 @@
+//! Plain text: the body is the line; a stamp and a level near its start are read, not removed.
+
+use opentelemetry_proto::tonic::logs::v1::LogRecord;
+
+use super::{Context, severity, string, timestamp};
+
+/// Words after the stamp among which a level is looked for.
+const WORDS_MAX: usize = 3;
+/// What Go's runtime prints before it exits.
+const CRASHES: &[&str] = &["panic: ", "fatal error: ", "runtime: out of memory"];
+
+/// The record of any line.
+pub(super) fn read(line: &str, context: Context) -> LogRecord {
+    let mut record = LogRecord {
+        body: Some(string(line)),
+        ..LogRecord::default()
+    };
+    let start = line.trim_start_matches(['[', ' ']);
+    let rest = match timestamp::stamp(start, context.zone) {
+        Some((at, rest)) => {
+            record.time_unix_nano = at.nanos();
+            rest
+        }
+        None => start,
+    };
+    if CRASHES
+        .iter()
+        .any(|crash| rest.trim_start().starts_with(crash))
+    {
+        record.severity_number = severity::CRASH;
+    } else if let Some((number, word)) = level(rest) {
+        record.severity_number = number;
+        word.clone_into(&mut record.severity_text);
+    }
+    record
+}
+
+/// A level that stands out: in capitals, as people write them so that they do.
+fn level(text: &str) -> Option<(i32, &str)> {
+    let words = text.split([' ', '\t', '|']).filter(|word| !word.is_empty());
+    words.take(WORDS_MAX).find_map(|word| {
+        let word =
+            word.trim_matches(|mark| matches!(mark, '[' | ']' | ':' | '(' | ')' | '<' | '>'));
+        // logrus on a console: `ERRO[0012]`, seconds since the start.
+        let word = word.split('[').next().unwrap_or_default();
+        let stands_out = !word.bytes().any(|byte| byte.is_ascii_lowercase());
+        let number = severity::of_name(word).filter(|_| stands_out)?;
+        Some((number, word))
+    })
+}
+
+/// The line without the escape sequences that colour it.
+///
+/// Source: ECMA-48, control sequences: `ESC [`, parameters, a final byte from `@` to `~`.
+pub(super) fn without_colors(line: &str) -> std::borrow::Cow<'_, str> {
+    if !line.contains("\u{1b}[") {
+        return line.into();
+    }
+    let mut plain = String::with_capacity(line.len());
+    let mut pieces = line.split("\u{1b}[");
+    plain.push_str(pieces.next().unwrap_or_default());
+    for piece in pieces {
+        let end = piece.find(|character| matches!(character, '@'..='~'));
+        plain.push_str(end.and_then(|end| piece.get(end + 1..)).unwrap_or_default());
+    }
+    plain.into()
+}
