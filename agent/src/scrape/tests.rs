@@ -166,7 +166,10 @@ fn failures_say_why() {
             gzip: true,
             ..Page::of("a 1\n")
         };
-        assert_eq!(outcome(garbled, SECOND).await, "gzip: unexpected end of file");
+        assert_eq!(
+            outcome(garbled, SECOND).await,
+            "gzip: unexpected end of file"
+        );
         let nobody = TcpListener::bind("127.0.0.1:0")
             .await
             .unwrap()

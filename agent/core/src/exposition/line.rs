@@ -9,6 +9,18 @@ use super::family::Format;
 use super::number::{self, Spelling};
 use super::{Label, Limits, Reason};
 
+/// The bytes of a label name; a metric name has the colon too.
+const IDENTIFIER: [bool; 256] = {
+    let mut table = [false; 256];
+    let mut byte = 0;
+    while byte < 128 {
+        let c = byte as u8;
+        table[byte] = c.is_ascii_alphanumeric() || c == b'_';
+        byte += 1;
+    }
+    table
+};
+
 /// How strictly a line is read.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Rules {
@@ -113,28 +125,25 @@ impl<'a> Cursor<'a> {
 
     /// Takes everything up to the next blank.
     pub(crate) fn word(&mut self) -> &'a str {
+        let rest = self.text.as_bytes().get(self.at..).unwrap_or_default();
+        let ends = |byte: &u8| matches!(byte, b' ' | b'\t');
         let from = self.at;
-        while !matches!(self.peek(), None | Some(b' ' | b'\t')) {
-            self.at += 1;
-        }
+        self.at += rest.iter().position(ends).unwrap_or(rest.len());
         self.slice(from)
     }
 
     fn identifier(&mut self, colon: bool) -> Result<&'a str, Reason> {
+        let rest = self.text.as_bytes().get(self.at..).unwrap_or_default();
+        let allowed = |byte: &u8| IDENTIFIER[usize::from(*byte)] || (*byte == b':' && colon);
+        let length = rest
+            .iter()
+            .position(|byte| !allowed(byte))
+            .unwrap_or(rest.len());
         let from = self.at;
-        while let Some(byte) = self.peek() {
-            let allowed = byte.is_ascii_alphabetic()
-                || byte == b'_'
-                || (byte == b':' && colon)
-                || (byte.is_ascii_digit() && self.at > from);
-            if !allowed {
-                break;
-            }
-            self.at += 1;
-        }
-        match self.at > from {
-            true => Ok(self.slice(from)),
-            false => Err(Reason::BadName),
+        self.at += length;
+        match rest.first() {
+            Some(first) if length > 0 && !first.is_ascii_digit() => Ok(self.slice(from)),
+            _ => Err(Reason::BadName),
         }
     }
 
@@ -150,18 +159,16 @@ impl<'a> Cursor<'a> {
     fn quoted(&mut self) -> Result<Cow<'a, str>, Reason> {
         self.at += 1;
         let from = self.at;
-        loop {
-            match self.peek() {
-                Some(b'"') => {
-                    let text = self.slice(from);
-                    self.at += 1;
-                    return Ok(Cow::Borrowed(text));
-                }
-                Some(b'\\') => return self.quoted_with_escapes(from),
-                Some(_) => self.at += 1,
-                None => return Err(Reason::UnclosedQuote),
-            }
+        let rest = self.text.as_bytes().get(from..).unwrap_or_default();
+        let ends = |byte: &u8| *byte == b'"' || *byte == b'\\';
+        let length = rest.iter().position(ends).ok_or(Reason::UnclosedQuote)?;
+        self.at += length;
+        if self.peek() == Some(b'\\') {
+            return self.quoted_with_escapes(from);
         }
+        let text = self.slice(from);
+        self.at += 1;
+        Ok(Cow::Borrowed(text))
     }
 
     fn quoted_with_escapes(&mut self, from: usize) -> Result<Cow<'a, str>, Reason> {

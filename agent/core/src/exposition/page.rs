@@ -22,7 +22,9 @@ pub(crate) struct Builder<'a> {
     pub(crate) options: Options,
     names: BTreeMap<Cow<'a, str>, Named>,
     states: Vec<State>,
-    hashes: Vec<u64>,
+    /// Whether every sample so far stands behind the one before it, in the order of families,
+    /// labels and [`rank`]: pages of client libraries do, and such a page has no duplicates.
+    in_order: bool,
     last: Option<Last<'a>>,
     /// A second HELP of a name, for the second TYPE that may follow it.
     second_help: Option<(Cow<'a, str>, Cow<'a, str>)>,
@@ -69,7 +71,7 @@ impl<'a> Builder<'a> {
             options: *options,
             names: BTreeMap::new(),
             states: Vec::with_capacity(expected / 4),
-            hashes: Vec::with_capacity(expected),
+            in_order: true,
             last: None,
             second_help: None,
             out_of_order: false,
@@ -331,12 +333,12 @@ impl<'a> Builder<'a> {
             end_label: end_label as u32,
             exemplar,
         };
-        let labels = self
-            .page
-            .labels
-            .get(first_label..end_label)
-            .unwrap_or_default();
-        self.hashes.push(hash(&sample, labels));
+        let page = &self.page;
+        let follows = page
+            .samples
+            .last()
+            .is_none_or(|last| compare(page, last, &sample).is_lt());
+        self.in_order &= follows;
         self.page.samples.push(sample);
         Ok(())
     }
@@ -401,7 +403,9 @@ impl<'a> Builder<'a> {
 
     /// Removes duplicates and groups the samples by family.
     pub(crate) fn finish(mut self) -> Result<Page<'a>, LineError> {
-        self.drop_duplicates()?;
+        if !self.in_order {
+            self.drop_duplicates()?;
+        }
         if self.out_of_order {
             self.page.samples.sort_by_key(|sample| sample.family);
         }
@@ -410,17 +414,26 @@ impl<'a> Builder<'a> {
 
     fn drop_duplicates(&mut self) -> Result<(), LineError> {
         let page = &self.page;
-        let mut order: Vec<(u64, u32)> = self.hashes.iter().copied().zip(0..).collect();
+        let hashed = page
+            .samples
+            .iter()
+            .map(|sample| hash(sample, page.labels(sample)));
+        let mut order: Vec<(u64, u32)> = hashed.zip(0..).collect();
+        let sample = |index: u32| page.samples.get(index as usize);
+        let compared = |a: u32, b: u32| match (sample(a), sample(b)) {
+            (Some(a), Some(b)) => compare(page, a, b),
+            _ => Ordering::Equal,
+        };
         // Equal hashes are compared in full, so no page can make this worse than n log n.
         order.sort_unstable_by(|a, b| {
             a.0.cmp(&b.0)
-                .then_with(|| compare(page, a.1, b.1))
+                .then_with(|| compared(a.1, b.1))
                 .then(a.1.cmp(&b.1))
         });
         let mut doubled: Vec<u32> = order
             .windows(2)
             .filter_map(|pair| match pair {
-                [a, b] if a.0 == b.0 && compare(page, a.1, b.1).is_eq() => Some(b.1),
+                [a, b] if a.0 == b.0 && compared(a.1, b.1).is_eq() => Some(b.1),
                 _ => None,
             })
             .collect();
@@ -449,19 +462,25 @@ impl<'a> Builder<'a> {
     }
 }
 
-fn identity<'p>(page: &'p Page<'_>, index: u32) -> Option<(&'p Sample, &'p [Label<'p>])> {
-    let sample = page.samples.get(index as usize)?;
-    Some((sample, page.labels(sample)))
+/// Where client libraries write a sample of a point: buckets before sum before count.
+fn rank(role: Role) -> u8 {
+    match role {
+        Role::Bucket | Role::Quantile => 0,
+        Role::Value | Role::Total | Role::Info => 1,
+        Role::Sum => 2,
+        Role::Count => 3,
+        Role::Created => 4,
+    }
 }
 
-fn compare(page: &Page<'_>, a: u32, b: u32) -> Ordering {
-    let (Some((a, a_labels)), Some((b, b_labels))) = (identity(page, a), identity(page, b)) else {
-        return Ordering::Equal;
-    };
-    (a.family, a.role, a.time_unix_nano)
-        .cmp(&(b.family, b.role, b.time_unix_nano))
-        .then(a.bound.total_cmp(&b.bound))
-        .then_with(|| a_labels.cmp(b_labels))
+/// Compares the identities of two samples.
+fn compare(page: &Page<'_>, a: &Sample, b: &Sample) -> Ordering {
+    a.family
+        .cmp(&b.family)
+        .then_with(|| page.labels(a).cmp(page.labels(b)))
+        .then_with(|| (rank(a.role), a.role).cmp(&(rank(b.role), b.role)))
+        .then_with(|| a.bound.total_cmp(&b.bound))
+        .then_with(|| a.time_unix_nano.cmp(&b.time_unix_nano))
 }
 
 /// Duplicates are compared in full, so the hash's quality matters for speed alone.
