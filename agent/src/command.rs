@@ -1,0 +1,5 @@
+//! The commands beside `run`.
+
+pub mod convert;
+mod output;
+pub mod scrape;

@@ -1,0 +1,39 @@
+//! `davy-agent scrape URL`: scrape once, print what would be sent, or what would be evidence.
+
+use std::io::{self, Write as _};
+use std::process::ExitCode;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use davy_agent_core::evidence::{Evidence, EvidenceSettings, Origin};
+
+use super::convert::tell_what_is_missing;
+use super::output;
+use crate::cli::Scrape;
+use crate::clock;
+use crate::scrape::{Target, scrape_once};
+
+/// Longest wait for the page.
+const TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Scrapes a page and prints what was asked for.
+///
+/// # Errors
+///
+/// The URL is none, the scrape fails, or the result can't be written.
+pub async fn run(args: &Scrape) -> anyhow::Result<ExitCode> {
+    let target = Target::new(&args.url, (TIMEOUT, TIMEOUT), &[], &[])?;
+    let resource = target.identity.defaults.clone();
+    let scraped = scrape_once(target).await;
+    let (translated, tally) = scraped.with_context(|| format!("scraping {}", args.url))?;
+    if args.evidence {
+        let mut evidence = Evidence::new(EvidenceSettings::with_resource(resource));
+        let metrics = &translated.request.resource_metrics;
+        evidence.observe_metrics(metrics, Origin::Scrape { target: 0 }, clock::now());
+        write!(io::stdout(), "{}", evidence.report())?;
+    } else {
+        output::metrics(&translated.request, args.output)?;
+    }
+    tell_what_is_missing(&mut io::stderr(), &tally, &translated.notes)?;
+    Ok(ExitCode::SUCCESS)
+}
