@@ -106,6 +106,11 @@ impl Queue {
         self.waiting.is_empty() && self.in_flight.is_empty()
     }
 
+    /// Payloads that wait, those under way not counted.
+    pub fn waiting(&self) -> usize {
+        self.waiting.len()
+    }
+
     /// Whether a payload of that many bytes fits without dropping anything.
     pub fn has_room(&self, payload_bytes: usize) -> bool {
         self.bytes.saturating_add(cost_of(payload_bytes)) <= self.bytes_max
@@ -193,10 +198,18 @@ impl Queue {
 
     /// The batch under way has arrived: it leaves the queue. Returns its items.
     pub fn ack(&mut self) -> u64 {
-        let arrived = std::mem::take(&mut self.in_flight);
-        let Dropped { items, .. } = self.remove(&arrived);
-        self.counts.delivered += items;
-        items
+        self.ack_but(0)
+    }
+
+    /// The batch under way has arrived but for `dropped` of its items, which never will: it leaves
+    /// the queue. Returns the items that arrived.
+    pub fn ack_but(&mut self, dropped: u64) -> u64 {
+        let settled = std::mem::take(&mut self.in_flight);
+        let Dropped { items, .. } = self.remove(&settled);
+        let dropped = dropped.min(items);
+        self.counts.delivered += items - dropped;
+        self.counts.dropped += dropped;
+        items - dropped
     }
 
     /// The batch under way has not arrived: it waits again, in front.

@@ -152,3 +152,27 @@ proptest! {
         prop_assert_eq!(queue.bytes(), 0);
     }
 }
+
+#[test]
+fn a_batch_may_arrive_in_part() {
+    let mut queue = queue(3, WhenFull::Refuse);
+    for items in [2, 3] {
+        queue.push(payload(10, items));
+        assert!(queue.batch(10).is_some());
+        assert_eq!(queue.ack_but(2), items - 2);
+    }
+    queue.push(payload(10, 1));
+    assert!(queue.batch(10).is_some());
+    assert_eq!(queue.ack_but(9), 0, "no more is lost than there was");
+    let counts = queue.counts();
+    let expected = (6, 1, 5, 0);
+    assert_eq!(
+        (
+            counts.pushed,
+            counts.delivered,
+            counts.dropped,
+            counts.queued
+        ),
+        expected
+    );
+}
