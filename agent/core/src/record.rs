@@ -18,6 +18,7 @@ mod file;
 mod json;
 mod klog;
 mod logfmt;
+pub mod print;
 mod request;
 mod severity;
 mod text;

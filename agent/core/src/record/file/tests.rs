@@ -44,19 +44,14 @@ fn pieces_of_a_container_runtime_are_joined_and_read() {
          2016-10-06T00:17:09.8Z stdout F \"msg\":\"joined\"}\n\
          2016-10-06T00:17:10Z stdout P never ended\n",
         &expect![[r#"
-            @86 2016-10-06T00:17:09.700Z 0() "oops"
-                log.iostream="stderr"
-            @134 2016-10-06T00:17:09.600Z 9(info) "joined"
-                log.iostream="stdout"
-            @176 2016-10-06T00:17:10Z 0() "never ended"
-                log.iostream="stdout" davy.partial=true"#]],
+            @86 2016-10-06T00:17:09.700Z 0 "oops" log.iostream="stderr"
+            @134 2016-10-06T00:17:09.600Z 9 info "joined" log.iostream="stdout"
+            @176 2016-10-06T00:17:10Z 0 "never ended" log.iostream="stdout" davy.partial=true"#]],
     );
     check(
         Format::Docker,
         "{\"log\":\"a \",\"stream\":\"stdout\",\"time\":\"2016-10-06T00:17:09Z\"}\n",
-        &expect![[r#"
-            @61 2016-10-06T00:17:09Z 0() "a "
-                log.iostream="stdout" davy.partial=true"#]],
+        &expect![[r#"@61 2016-10-06T00:17:09Z 0 "a " log.iostream="stdout" davy.partial=true"#]],
     );
     assert_eq!(read(Format::Cri, &[b"not framed\n"]).1.lines_unframed, 1);
 }
@@ -68,9 +63,8 @@ fn odd_bytes_are_replaced_and_counted() {
         &[b"\0\0\0\0caf\xe9\n", b"\n  \n", &[b'x'; 200]],
     );
     expect![[r#"
-        @9 - 0() "caf�"
-        @213 - 0() "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx"
-            davy.truncated=true"#]]
+        @9 - 0 "caf�"
+        @213 - 0 "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx" davy.truncated=true"#]]
     .assert_eq(&lines.join("\n"));
     let expected = RecordCounts {
         lines_not_utf8: 1,
@@ -88,9 +82,9 @@ fn a_crash_is_one_record() {
         "before\npanic: boom [recovered]\n\npanic: boom\n\ngoroutine 1 [running]:\nmain.main()\n\
          \t/src/main.go:9 +0x1d\nexit status 2\n{\"msg\":\"after\"}\n",
         &expect![[r#"
-            @7 - 0() "before"
-            @116 - 21() "panic: boom [recovered]\n\npanic: boom\n\ngoroutine 1 [running]:\nmain.main()\n\t/src/main.go:9 +0x1d\nexit status 2"
-            @132 - 0() "after""#]],
+            @7 - 0 "before"
+            @116 - 21 "panic: boom [recovered]\n\npanic: boom\n\ngoroutine 1 [running]:\nmain.main()\n\t/src/main.go:9 +0x1d\nexit status 2"
+            @132 - 0 "after""#]],
     );
 }
 
