@@ -240,13 +240,7 @@ impl Judge {
     pub fn history(&mut self, cell: &Cell) {
         let frame = self.places.lay_out(cell, false);
         self.history += 1;
-        self.learn(&frame, false);
-        if let Some(cpu) = &mut self.cpu {
-            cpu.learn_scale(&frame);
-        }
-        if let Some(latency) = &mut self.latency {
-            latency.push(&frame);
-        }
+        self.learn_baseline(&frame);
     }
 
     /// Moves the thresholds on with the baseline of a cell; judges nothing.
@@ -260,11 +254,13 @@ impl Judge {
     /// Judges a cell of both arms.
     pub fn step(&mut self, cell: &Cell) -> Assessment {
         let frame = self.places.lay_out(cell, true);
+        if !self.begun && !self.begin(&frame) {
+            self.learn_baseline(&frame);
+            self.step_success(cell);
+            return self.assess();
+        }
         self.cells += 1;
         self.cells_of_step += 1;
-        if !self.begun {
-            self.begin(&frame);
-        }
         let tails = self.learn(&frame, true);
         if let (Some(latency), Some(tails)) = (&mut self.latency, &tails) {
             latency.step(&frame, tails);
@@ -319,10 +315,24 @@ impl Judge {
         latency.learn(frame, judged)
     }
 
-    /// Fixes forms, routes and weights, at the first judged cell with both arms.
-    fn begin(&mut self, frame: &Frame<'_>) {
+    fn learn_baseline(&mut self, frame: &Frame<'_>) {
+        self.learn(frame, false);
+        if let Some(cpu) = &mut self.cpu {
+            cpu.learn_scale(frame);
+        }
+        if let Some(latency) = &mut self.latency {
+            latency.push(frame);
+        }
+    }
+
+    /// Fixes forms, routes and weights at the first cell with both arms, which is the first
+    /// judged one; false before.
+    fn begin(&mut self, frame: &Frame<'_>) -> bool {
         let count = |pods: std::ops::Range<usize>| pods.filter(|&p| frame.is_active(p)).count();
         let (baseline, canary) = (count(frame.baseline()), count(frame.canary()));
+        if baseline == 0 || canary == 0 {
+            return false;
+        }
         let one_pod = baseline == 1;
         self.begun = true;
         self.one_pod_each = one_pod && canary == 1;
@@ -349,6 +359,7 @@ impl Judge {
         if let Some(cpu) = &mut self.cpu {
             cpu.begin(one_pod, assume, main);
         }
+        true
     }
 
     fn step_success(&mut self, cell: &Cell) {

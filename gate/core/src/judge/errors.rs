@@ -51,6 +51,8 @@ pub(super) struct Errors {
     grid: Vec<Counts>,
     safe_grid: Vec<Vec<f64>>,
     any: bool,
+    /// Whether the baseline has reported requests.
+    pub(super) seen_baseline: bool,
     cells_of_step: u64,
     /// Errors and requests since the first judged cell: baseline, canary.
     pub(super) observed: ((u64, u64), (u64, u64)),
@@ -90,6 +92,7 @@ impl Errors {
             safe_grid: vec![vec![0.0; DOWN.len()]; SAFETY.len()],
             limits,
             any: false,
+            seen_baseline: false,
             cells_of_step: 0,
             observed: ((0, 0), (0, 0)),
             traffic: (0.0, 0.0),
@@ -114,6 +117,7 @@ impl Errors {
             .baseline()
             .map(|p| frame.is_active(p).then(|| frame.errors_of(p)))
             .collect();
+        self.seen_baseline |= baseline.iter().flatten().next().is_some();
         let canary: Vec<u64> = frame
             .canary()
             .filter(active)

@@ -390,7 +390,7 @@ impl Latency {
         if let Some(broken) = self.rolling.broken() {
             return Some(broken);
         }
-        if self.observed.0.total() == 0 {
+        if self.rolling.is_empty() {
             return Some(Unavailable::NoBaseline);
         }
         if self.observed.1.total() == 0 {

@@ -91,9 +91,9 @@ impl Judge {
         let (harm_log_e, weight) = mixture(&errors.parts(self.cells));
         let (baseline, canary) = errors.observed;
         let rate = |(k, n): (u64, u64)| (n > 0).then(|| k as f64 / n as f64);
-        let unavailable = match (baseline.1, canary.1) {
-            (0, _) => Some(Unavailable::NoBaseline),
-            (_, 0) => Some(Unavailable::NoCanary),
+        let unavailable = match (errors.seen_baseline, canary.1) {
+            (false, _) => Some(Unavailable::NoBaseline),
+            (true, 0) => Some(Unavailable::NoCanary),
             _ => None,
         };
         Some(State {

@@ -193,6 +193,12 @@ impl Rolling {
         self.broken
     }
 
+    /// Whether the baseline has reported no latency in these cells.
+    pub(super) fn is_empty(&self) -> bool {
+        let pooled = self.cells.iter().filter_map(|cell| cell.first());
+        pooled.map(Sketch::total).sum::<u64>() == 0
+    }
+
     /// Takes the buckets of a cell into account and returns its tails.
     pub(super) fn read(&mut self, frame: &Frame<'_>) -> Option<Tails> {
         if frame.misfits > 0 {
