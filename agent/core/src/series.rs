@@ -111,7 +111,7 @@ impl Series {
         (!metrics.scope_metrics.is_empty()).then_some(metrics)
     }
 
-    /// Keeps this scrape for the next; `encoded` is its request, without markers.
+    /// Keeps this scrape for the next; `encoded` is its request, with its resource first.
     pub fn remember(&mut self, now: Observed, encoded: Bytes) {
         self.points = now.points;
         self.resource = now.resource;

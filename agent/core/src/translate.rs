@@ -106,9 +106,13 @@ impl Translator {
         let samples = page.samples.len();
         let health = scrape.series(&self.identity, at, samples, self.series.added(&observed));
         self.resource = metrics.resource.clone();
-        self.remember(&metrics, observed);
         scrape::add(&mut metrics, health);
-        translated(metrics, vanished, notes)
+        let translated = translated(metrics, vanished, notes);
+        // What is sent is remembered; of it only what was observed can vanish, so neither the
+        // scrape's own series nor this scrape's markers are ever marked.
+        self.series
+            .remember(observed, translated.payload.bytes.clone());
+        translated
     }
 
     /// Says that a scrape failed: `up` is 0, and every series of the scrape before gets its marker.
@@ -123,13 +127,6 @@ impl Translator {
         };
         scrape::add(&mut metrics, scrape.failure(&self.identity, at));
         translated(metrics, vanished, Notes::default())
-    }
-
-    fn remember(&mut self, metrics: &ResourceMetrics, observed: Observed) {
-        let mut encoded = Vec::with_capacity(metrics.encoded_len() + 16);
-        // Field 1 of the request, which encodes it without building one around a clone.
-        prost::encoding::message::encode(1, metrics, &mut encoded);
-        self.series.remember(observed, Bytes::from(encoded));
     }
 }
 

@@ -21,16 +21,31 @@ use crate::clock;
 /// The file can't be read, or the result not written.
 pub fn run(args: &Convert) -> anyhow::Result<ExitCode> {
     let page = read(&args.file).with_context(|| format!("reading {}", args.file.display()))?;
+    let converted = convert(&page, args, &mut io::stdout().lock(), &mut io::stderr());
+    Ok(if converted? {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::from(1)
+    })
+}
+
+/// Returns whether the page could be read.
+fn convert(
+    page: &[u8],
+    args: &Convert,
+    out: &mut impl Write,
+    complaints: &mut impl Write,
+) -> io::Result<bool> {
     let options = if args.strict {
         Options::STRICT
     } else {
         Options::LENIENT
     };
-    let page = match exposition::parse(&page, args.content_type.as_deref(), &options) {
+    let page = match exposition::parse(page, args.content_type.as_deref(), &options) {
         Ok(page) => page,
         Err(error) => {
-            writeln!(io::stderr(), "{error}")?;
-            return Ok(ExitCode::from(1));
+            writeln!(complaints, "{error}")?;
+            return Ok(false);
         }
     };
     let identity = Identity {
@@ -42,9 +57,10 @@ pub fn run(args: &Convert) -> anyhow::Result<ExitCode> {
     output::metrics(
         &ExportMetricsServiceRequest { resource_metrics },
         args.output,
+        out,
     )?;
-    tell_what_is_missing(&mut io::stderr(), &page.tally, &notes)?;
-    Ok(ExitCode::SUCCESS)
+    tell_what_is_missing(complaints, &page.tally, &notes)?;
+    Ok(true)
 }
 
 fn read(file: &Path) -> io::Result<Vec<u8>> {
@@ -108,4 +124,83 @@ pub(super) fn tell_what_is_missing(
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use expect_test::{Expect, expect};
+    use prost::Message as _;
+
+    use super::*;
+    use crate::cli::Output;
+
+    #[track_caller]
+    fn check(page: &str, strict: bool, expected: &Expect) {
+        let args = Convert {
+            file: "-".into(),
+            content_type: None,
+            strict,
+            output: Output::Text,
+        };
+        let (mut out, mut complaints) = (Vec::new(), Vec::new());
+        let read = convert(page.as_bytes(), &args, &mut out, &mut complaints).unwrap();
+        let text = |bytes| String::from_utf8(bytes).unwrap();
+        expected.assert_eq(&format!("{}---\n{}{read}\n", text(out), text(complaints)));
+    }
+
+    #[test]
+    fn text_and_complaints() {
+        let page = "# TYPE a counter\na 1\na 2\nb c\n";
+        check(page, false, &expect![[r#"
+            resource
+            scope davy-agent 0.1.0
+            a counter 1
+            ---
+            1 lines were not read; the first: line 4: value is not a number
+            1 samples of series that were there already were left out
+            true
+        "#]]);
+        check(page, true, &expect![[r#"
+            ---
+            line 4: value is not a number
+            false
+        "#]]);
+        check("# TYPE a counter\n# EOF\n\n", true, &expect![[r#"
+            ---
+            line 3: text after `# EOF`
+            false
+        "#]]);
+    }
+
+    /// Guarantees: the three forms say the same.
+    #[test]
+    fn forms() {
+        let page = std::fs::read("../tests/corpora/goapp.om").unwrap();
+        let form = |output| {
+            let (file, content_type) = ("-".into(), None);
+            let args = Convert {
+                file,
+                content_type,
+                strict: false,
+                output,
+            };
+            let (mut out, mut complaints) = (Vec::new(), Vec::new());
+            assert!(convert(&page, &args, &mut out, &mut complaints).unwrap());
+            assert_eq!(complaints, b"");
+            out
+        };
+        let mut binary = ExportMetricsServiceRequest::decode(&*form(Output::OtlpProto)).unwrap();
+        let mut json = davy_agent_core::json::read_metrics(&form(Output::OtlpJson)).unwrap();
+        let points = translate::items(&binary);
+        assert_eq!(points, 154);
+        // Each has the time at which it was made.
+        for request in [&mut binary, &mut json] {
+            assert_eq!(translate::items(request), points);
+        }
+        let lines = form(Output::Text);
+        assert_eq!(
+            lines.iter().filter(|byte| **byte == b'\n').count() as u64,
+            points + 2
+        );
+    }
 }

@@ -1,6 +1,6 @@
-//! Telemetry on standard output, in the form that was asked for.
+//! Telemetry printed in the form that was asked for.
 
-use std::io::{self, Write as _};
+use std::io::{self, Write};
 
 use davy_agent_core::json;
 use davy_agent_core::translate::print;
@@ -10,8 +10,11 @@ use prost::Message as _;
 use crate::cli::Output;
 
 /// Prints a metrics request.
-pub(super) fn metrics(request: &ExportMetricsServiceRequest, form: Output) -> io::Result<()> {
-    let mut out = io::stdout().lock();
+pub(super) fn metrics(
+    request: &ExportMetricsServiceRequest,
+    form: Output,
+    out: &mut impl Write,
+) -> io::Result<()> {
     match form {
         Output::Text => out.write_all(print::lines(request).as_bytes())?,
         Output::OtlpJson => writeln!(out, "{}", json::write_metrics(request))?,

@@ -32,7 +32,7 @@ pub async fn run(args: &Scrape) -> anyhow::Result<ExitCode> {
         evidence.observe_metrics(metrics, Origin::Scrape { target: 0 }, clock::now());
         write!(io::stdout(), "{}", evidence.report())?;
     } else {
-        output::metrics(&translated.request, args.output)?;
+        output::metrics(&translated.request, args.output, &mut io::stdout().lock())?;
     }
     tell_what_is_missing(&mut io::stderr(), &tally, &translated.notes)?;
     Ok(ExitCode::SUCCESS)
