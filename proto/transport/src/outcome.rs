@@ -113,6 +113,11 @@ pub enum Cause {
 }
 
 impl SendError {
+    /// A request that can't be made here, and never will be.
+    pub fn unfit(problem: String) -> Self {
+        Self::local(Cause::Request { problem }, false)
+    }
+
     pub(crate) fn local(cause: Cause, retry: bool) -> Self {
         let side = Side::Local;
         Self { side, retry, cause }
