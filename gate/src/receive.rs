@@ -1,0 +1,54 @@
+//! Evidence comes in: OTLP metrics over gRPC and HTTP, decoded here and handed to the engine.
+
+use davy_agent_core::json;
+use davy_proto::Signal;
+use davy_transport::{Answer, Body, Export, Handler, handler};
+use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequest;
+use prost::Message;
+
+use crate::engine::Engine;
+
+/// What a server does with each export.
+pub fn evidence(engine: Engine) -> Handler {
+    handler(move |export: Export| {
+        let engine = engine.clone();
+        async move { take(&engine, export).await }
+    })
+}
+
+async fn take(engine: &Engine, export: Export) -> Answer {
+    if export.signal != Signal::Metrics {
+        let message = format!("the gate takes metrics, not {}", export.signal.as_str());
+        return Answer::Unimplemented { message };
+    }
+    let request = match decode(&export.body) {
+        Ok(request) => request,
+        Err(message) => return Answer::Invalid { message },
+    };
+    let Some(report) = engine.observe(request).await else {
+        return Answer::Overloaded {
+            retry_after: std::time::Duration::from_secs(1),
+        };
+    };
+    let rejected = report.counts.values().sum();
+    if rejected == 0 {
+        return Answer::Accepted;
+    }
+    let examples = report
+        .examples
+        .iter()
+        .map(|refused| format!("{}: {}", refused.place, refused.reason.as_str()));
+    Answer::Partial {
+        rejected,
+        message: examples.collect::<Vec<_>>().join("; "),
+    }
+}
+
+fn decode(body: &Body) -> Result<ExportMetricsServiceRequest, String> {
+    match body {
+        Body::Protobuf(bytes) => {
+            ExportMetricsServiceRequest::decode(bytes.clone()).map_err(|error| error.to_string())
+        }
+        Body::Json(bytes) => json::read_metrics(bytes).map_err(|error| error.to_string()),
+    }
+}

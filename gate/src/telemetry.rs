@@ -1,0 +1,181 @@
+//! The gate's own metrics, all of them; a field's comment is its HELP.
+
+use std::sync::atomic::AtomicU64;
+
+use davy_proto::verdict::{Evaluation, Verdict};
+use prometheus_client::encoding::{EncodeLabelSet, text::encode};
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::info::Info;
+use prometheus_client::registry::Registry;
+
+/// A gauge of any value.
+type Number = Gauge<f64, AtomicU64>;
+
+/// Labels of an objective's ratio.
+#[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
+pub struct BoundLabels {
+    namespace: String,
+    service: String,
+    objective: String,
+    bound: &'static str,
+}
+
+/// Labels of a verdict.
+#[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
+pub struct VerdictLabels {
+    namespace: String,
+    service: String,
+    verdict: &'static str,
+}
+
+/// A reason, from a fixed list.
+#[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
+pub struct ReasonLabel {
+    /// Why.
+    pub reason: &'static str,
+}
+
+/// A result, from a fixed list.
+#[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
+pub struct ResultLabels {
+    /// What was run: `on_approve` or `on_rollback`.
+    pub occasion: &'static str,
+    /// How it went: `ok` or `failed`.
+    pub result: &'static str,
+}
+
+/// The gate's metrics.
+pub struct Telemetry {
+    registry: Registry,
+    /// Windows of evidence taken into the grid.
+    pub windows: Counter,
+    /// Evidence that was not taken, by reason.
+    pub refused: Family<ReasonLabel, Counter>,
+    /// Evaluations answered.
+    pub evaluations: Counter,
+    /// Requests to the API that were refused, by reason.
+    pub problems: Family<ReasonLabel, Counter>,
+    /// Actuator commands run.
+    pub actuations: Family<ResultLabels, Counter>,
+    /// Rollouts in memory.
+    pub rollouts: Gauge,
+    ratio: Family<BoundLabels, Number>,
+    verdict: Family<VerdictLabels, Gauge>,
+}
+
+impl Telemetry {
+    /// A registry with everything at zero.
+    pub fn new() -> Self {
+        let mut registry = Registry::with_prefix("davy_gate");
+        let build = Info::new(vec![("version", env!("CARGO_PKG_VERSION"))]);
+        registry.register("build", "What this gate was built from", build);
+        let mut telemetry = Self {
+            registry,
+            windows: Counter::default(),
+            refused: Family::default(),
+            evaluations: Counter::default(),
+            problems: Family::default(),
+            actuations: Family::default(),
+            rollouts: Gauge::default(),
+            ratio: Family::default(),
+            verdict: Family::default(),
+        };
+        let registry = &mut telemetry.registry;
+        let windows = telemetry.windows.clone();
+        registry.register(
+            "windows",
+            "Windows of evidence taken into the grid",
+            windows,
+        );
+        let refused = telemetry.refused.clone();
+        registry.register(
+            "refused_items",
+            "Evidence that was not taken, by reason",
+            refused,
+        );
+        let evaluations = telemetry.evaluations.clone();
+        registry.register("evaluations", "Evaluations answered", evaluations);
+        let problems = telemetry.problems.clone();
+        registry.register(
+            "problems",
+            "Requests to the API that were refused, by reason",
+            problems,
+        );
+        let actuations = telemetry.actuations.clone();
+        registry.register("actuations", "Actuator commands run", actuations);
+        registry.register("rollouts", "Rollouts in memory", telemetry.rollouts.clone());
+        let ratio = telemetry.ratio.clone();
+        let help = "Canary over baseline: bound is low, point or high";
+        registry.register("objective_ratio", help, ratio);
+        let help = "State set: the verdict in force is 1";
+        registry.register("verdict", help, telemetry.verdict.clone());
+        telemetry
+    }
+
+    /// Takes over what an evaluation says.
+    pub fn evaluated(&self, evaluation: &Evaluation) {
+        self.evaluations.inc();
+        let rollout = &evaluation.rollout;
+        for objective in &evaluation.objectives {
+            let bounds = [
+                ("low", objective.low),
+                ("point", objective.ratio),
+                ("high", objective.high),
+            ];
+            for (bound, value) in bounds {
+                let labels = BoundLabels {
+                    namespace: rollout.namespace.clone(),
+                    service: rollout.service.clone(),
+                    objective: objective.name.clone(),
+                    bound,
+                };
+                match value {
+                    Some(value) => drop(self.ratio.get_or_create(&labels).set(value)),
+                    None => drop(self.ratio.remove(&labels)),
+                }
+            }
+        }
+        let states = [
+            ("approve", Verdict::Approve),
+            ("rollback", Verdict::Rollback),
+            ("undecided", Verdict::Undecided),
+        ];
+        for (verdict, state) in states {
+            let labels = VerdictLabels {
+                namespace: rollout.namespace.clone(),
+                service: rollout.service.clone(),
+                verdict,
+            };
+            self.verdict
+                .get_or_create(&labels)
+                .set(i64::from(evaluation.verdict == state));
+        }
+    }
+
+    /// Forgets the series of a service whose rollout is forgotten.
+    pub fn forget(&self, namespace: &str, service: &str) {
+        for verdict in ["approve", "rollback", "undecided"] {
+            self.verdict.remove(&VerdictLabels {
+                namespace: namespace.to_owned(),
+                service: service.to_owned(),
+                verdict,
+            });
+        }
+    }
+
+    /// The page for Prometheus, OpenMetrics text.
+    pub fn page(&self) -> String {
+        let mut page = String::new();
+        // Writing to a String does not fail.
+        let _ = encode(&mut page, &self.registry);
+        page
+    }
+}
+
+impl Default for Telemetry {
+    fn default() -> Self {
+        Self::new()
+    }
+}
