@@ -1,18 +1,17 @@
 //! Windows fold into the grid of 5 s cells that the judge reads.
 //!
 //! * A window that lies within one cell counts there (1 s, 2.5 s, 5 s on the grid, or whatever a
-//!   restart left of one). A longer one counts whole in the cell where it ends, never spread: where
-//!   in its span the requests fell isn't known, and the judge's scores are of moments. Its length
-//!   counts as coverage of all the cells it spans, so nothing seems lost. A window off the grid (an
-//!   SDK that exports at :03) counts where it ends too.
+//!   restart left of one). A longer one counts whole in the cell where it ends, never spread:
+//!   where in its span the requests fell isn't known, and the judge's scores are of moments. Its
+//!   length counts as coverage of all the cells it spans, so nothing seems lost. A window off
+//!   the grid (an SDK that exports at :03) counts where it ends too.
 //! * The same part of a window again (route or CPU, with the same bounds and content) is a
-//!   duplicate;
-//!   one with the same bounds and other content is another part, as a collector that splits
-//!   requests
-//!   makes them; one that cuts an earlier interval of that part is refused. All are counted.
-//! * A cell closes when every live pod of the arms asked for has reported to its end, or when it is
-//!   two cells late. What arrives later is counted, and lost. A pod is live from its first window
-//!   until it was silent for [`SILENT_CELLS`].
+//!   duplicate; one with the same bounds and other content is another part, as a collector that
+//!   splits requests makes them; one that cuts an earlier interval of that part is refused. All
+//!   are counted.
+//! * A cell closes when every live pod of the service has reported to its end, or when it
+//!   is two cells late. What arrives later is counted, and lost. A pod is live from its first
+//!   window until it was silent for [`SILENT_CELLS`].
 //!
 //! Time is an argument, folding is order-independent, and a grid holds one service.
 

@@ -9,3 +9,7 @@ pub mod grid;
 pub mod judge;
 pub mod eta;
 pub mod policy;
+pub mod history;
+pub mod attempt;
+pub mod explain;
+pub mod plan;

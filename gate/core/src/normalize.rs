@@ -1,22 +1,21 @@
 //! From OTLP metrics, of the agent or of any collector, to [`Window`]s.
 //!
-//! * **Delta points** are taken as they are, each interval of a series once: the same start and end
-//!   again is a duplicate, an interval that cuts an earlier one is refused. Both are counted.
+//! * **Delta points** are taken as they are, each interval of a series once: the same start and
+//!   end again is a duplicate, an interval that cuts an earlier one is refused. Both are
+//!   counted.
 //! * **Cumulative points** are differenced. A new start time or a fall of any count is a reset,
-//!   after
-//!   which the value counts from zero. The first point of an unknown series counts only when it
-//!   can't hold anything older: its start time says that it began within one window, or an earlier
-//!   snapshot of the same metric and the same start did not have the series (the first 503 of an
-//!   hour).
-//! * **Which metric** is the latency, which counter stands beside it and which is the CPU is chosen
-//!   by
-//!   the tables of [`davy_proto::indicator`], one name a pod, so that nothing is counted twice.
-//!   An exponential histogram goes before an explicit one.
+//!   after which the value counts from zero. The first point of an unknown series counts only
+//!   when it can't hold anything older: its start time says that it began within one window, or
+//!   an earlier snapshot of the same metric and the same start did not have the series (the
+//!   first 503 of an hour).
+//! * **Which metric** is the latency, which counter stands beside it and which is the CPU is
+//!   chosen by the tables of [`davy_proto::indicator`], one name a pod, so that nothing is
+//!   counted twice. An exponential histogram goes before an explicit one.
 //! * **Errors**: the agent marks them by `error.type`, by its own configured list. Of others the
 //!   status decides, by [`Settings::errors`], and `error.type` only where there is no status.
 //!
-//! Points with the same start and end make one window of the pod. What is refused is counted with a
-//! reason and named with its place; nothing a peer sends fails the rest of its request. State is
+//! Points with the same start and end make one window of the pod. What is refused is counted with
+//! a reason and named with its place; nothing a peer sends fails the rest of its request. State is
 //! bounded by pods and by series; the pod that was silent for longest is forgotten first, counted.
 
 mod builder;

@@ -5,9 +5,9 @@ use std::fmt::Write as _;
 use super::{Absolute, Gate, Mode, Objective, OnAlert, OnDeadline, Policy};
 
 impl Policy {
-    /// The canonical form: all that matters for a verdict, with defaults written out and in a fixed
-    /// order. Comments, layout and keys that repeat a default don't change it. The caller hashes it;
-    /// a changed identity starts a new attempt.
+    /// The canonical form: all that matters for a verdict, with defaults written out, in a fixed
+    /// order. Comments, layout and keys that repeat a default don't change it. The caller hashes
+    /// it; a changed identity starts a new attempt.
     pub fn identity(&self) -> String {
         let mut text = String::from("davy policy 1\n");
         let assume = self

@@ -70,6 +70,7 @@ fn objectives(top: &mut Reader<'_>) -> Vec<Objective> {
                     format!("{:?} is the name of another", objective.name),
                 );
             }
+            compares_once(&reader, &objective, &found);
             found.push(objective);
         }
         reader.finish();
@@ -81,6 +82,25 @@ fn objectives(top: &mut Reader<'_>) -> Vec<Objective> {
         top.mistake("objectives", format!("at most {OBJECTIVES_MAX} objectives"));
     }
     found
+}
+
+/// Comparisons share one budget of risk and look at all routes, pooled and each.
+fn compares_once(reader: &Reader<'_>, objective: &Objective, others: &[Objective]) {
+    if objective.ratio.is_none() {
+        return;
+    }
+    let same = |other: &&Objective| other.indicator == objective.indicator && other.ratio.is_some();
+    if let Some(other) = others.iter().find(same) {
+        let name = &other.name;
+        reader.mistake(
+            "indicator",
+            format!("is compared with the baseline by {name:?} already"),
+        );
+    }
+    if !objective.routes.is_empty() {
+        let message = "narrows absolute limits only: a comparison looks at all routes, and at each";
+        reader.mistake("routes", message);
+    }
 }
 
 fn objective(reader: &mut Reader<'_>) -> Option<Objective> {
@@ -251,8 +271,8 @@ impl Keys {
             if *high_place <= *low_place {
                 let key = if reader.has(key) { key } else { low_key };
                 let message = format!(
-                    "between {low_key} ({low_place}) and approval ({high_place}) a zone must be left: \
-                     a canary at a limit common to both is never decided"
+                    "between {low_key} ({low_place}) and approval ({high_place}) a zone must be \
+                     left: a canary at a limit common to both is never decided"
                 );
                 reader.mistake(key, message);
             }

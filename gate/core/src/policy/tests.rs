@@ -9,7 +9,8 @@ objectives:
   - {name: latency, indicator: latency, quantile: 0.99, rollback_above: 1.10, approve_below: 1.25}
   - {name: errors,  indicator: errors,  rollback_above: 1.25, approve_below: 3.0, negligible: 0.001}
   - {name: cpu,     indicator: cpu_per_request, rollback_above: 1.10, approve_below: 1.15}
-  - {name: order-success, indicator: errors, routes: ["POST /orders"], min_success: 0.9995, gate: veto}
+  - {name: order-success, indicator: errors, routes: ["POST /orders"],
+     min_success: 0.9995, gate: veto}
   - {name: stability, indicator: restarts, max_per_pod: 0, gate: veto}
 risk: {false_rollback: 0.01, false_approval: 0.01, assume: vary}
 timing: {warm_up: 30s, min_duration: 60s, max_duration: 30m, bake: 0s}
@@ -139,4 +140,18 @@ fn a_service_has_its_own_policy_or_the_default() {
     assert_eq!(found("shop"), Some(Some("shop".to_owned())));
     assert_eq!(found("cart"), Some(None));
     assert_eq!(Policy::for_service(&policies[1..], "cart"), None);
+}
+
+#[test]
+fn comparisons_are_made_once_and_over_all_routes() {
+    let text = "version: 1\nobjectives:\n- {indicator: errors, routes: [/a], approve_below: 4}\n\
+                - {name: again, indicator: errors}\n\
+                - {name: third, indicator: errors, routes: [/a], min_success: 0.9}\n";
+    mistakes(
+        text,
+        &[
+            "p.yaml:3: objectives[0].routes: narrows",
+            "p.yaml:4: objectives[1].indicator: is compared",
+        ],
+    );
 }

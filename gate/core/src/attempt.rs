@@ -1,0 +1,267 @@
+//! One attempt to release a canary: from its first evaluation to a verdict.
+//!
+//! A [`Rollout`] holds the attempt under way. A new one starts on a step lower than the last seen,
+//! on reset, on a changed policy and on another baseline. Within an attempt harm accumulates; at
+//! each new step safety must be proved again, on evidence since that step began. A rollback is
+//! latched for the attempt, an approval for the step.
+//!
+//! Rules that are not the judge's: warm-up, `min_duration` and the deadline, restarts, an arm that
+//! fell silent, alerts, `observe`. Never approve for want of evidence: without the canary's, or
+//! with a required objective that has no source, the verdict is undecided and says why.
+//!
+//! A canary whose whole arm is silent for [`SILENT_CELLS`] while the baseline goes on is rolled
+//! back, where an objective limits restarts: it crashed, or crashes faster than it can report. One
+//! silent pod of several may have been scaled away, so it costs coverage only.
+
+mod decide;
+mod key;
+mod rollout;
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+
+use davy_proto::verdict::{TimelineEntry, Verdict};
+use davy_proto::{Arm, UnixNanos};
+
+use crate::cell::{CELL_SECONDS, Cell, PodCell};
+use crate::grid::{ArmCell, PodLife};
+use crate::history::Arms;
+use crate::judge::{Assessment, Judge};
+use crate::policy::Policy;
+
+pub(crate) use decide::{assessed, success_limits};
+pub use key::Key;
+pub use rollout::{Call, Rollout};
+
+/// A canary that is silent for that many cells (two minutes) while its baseline goes on is gone.
+pub const SILENT_CELLS: u64 = 24;
+/// Most entries of the timeline; the oldest is dropped.
+pub const TIMELINE_MAX: usize = 256;
+
+/// One attempt to release a canary.
+#[derive(Debug)]
+pub struct Attempt {
+    key: Key,
+    number: u64,
+    policy: Policy,
+    identity: String,
+    judge: Judge,
+    started: UnixNanos,
+    step: u64,
+    /// Start of the canary's first counted cell.
+    first_counted: Option<UnixNanos>,
+    /// Next cell to come.
+    next: u64,
+    silent_cells: u64,
+    seen_pod_cells: f64,
+    expected_pod_cells: f64,
+    restarts_before: BTreeMap<Arc<str>, u64>,
+    most_restarts: Option<(Arc<str>, u64)>,
+    last: Option<Assessment>,
+    latch: Option<Latch>,
+    alert: Option<String>,
+    timeline: VecDeque<TimelineEntry>,
+}
+
+/// A decision that stands.
+#[derive(Clone, Debug)]
+struct Latch {
+    verdict: Verdict,
+    reason: String,
+    at: UnixNanos,
+    assessment: Option<Assessment>,
+}
+
+impl Attempt {
+    /// An attempt that begins at `now` with step `step`.
+    pub fn new(key: Key, number: u64, policy: Policy, identity: String, now: UnixNanos) -> Self {
+        let judge = Judge::new(decide::judge_config(&policy, key.seed(number)));
+        Self {
+            key,
+            number,
+            policy,
+            identity,
+            judge,
+            started: now,
+            step: 0,
+            first_counted: None,
+            next: 0,
+            silent_cells: 0,
+            seen_pod_cells: 0.0,
+            expected_pod_cells: 0.0,
+            restarts_before: BTreeMap::new(),
+            most_restarts: None,
+            last: None,
+            latch: None,
+            alert: None,
+            timeline: VecDeque::new(),
+        }
+    }
+
+    /// Which rollout it is.
+    pub fn key(&self) -> &Key {
+        &self.key
+    }
+
+    /// Its number, from 1.
+    pub fn number(&self) -> u64 {
+        self.number
+    }
+
+    /// The step it is at.
+    pub fn step(&self) -> u64 {
+        self.step
+    }
+
+    /// The policy it is judged by.
+    pub fn policy(&self) -> &Policy {
+        &self.policy
+    }
+
+    /// The judge's last word, before timing and latches.
+    pub fn assessment(&self) -> Option<&Assessment> {
+        self.last.as_ref()
+    }
+
+    /// Changes of verdict, oldest first.
+    pub fn timeline(&self) -> impl Iterator<Item = &TimelineEntry> {
+        self.timeline.iter()
+    }
+
+    /// Goes to a later step: what was proved safe must be proved again. The same step changes
+    /// nothing.
+    pub fn advance(&mut self, step: u64) {
+        if step <= self.step {
+            return;
+        }
+        self.step = step;
+        self.judge.restart_safety();
+        if self
+            .latch
+            .as_ref()
+            .is_some_and(|latch| latch.verdict != Verdict::Rollback)
+        {
+            self.latch = None;
+        }
+    }
+
+    /// Restarts before the attempt are not the canary's fault in it.
+    pub fn forgive_restarts(&mut self, canary: &[PodLife]) {
+        self.restarts_before = canary
+            .iter()
+            .map(|l| (Arc::clone(&l.pod), l.restarts))
+            .collect();
+    }
+
+    /// Sets what fires against this rollout; none when nothing does.
+    pub fn alert(&mut self, name: Option<String>) {
+        self.alert = name;
+    }
+
+    /// Takes the next closed cell. Cells that were taken are ignored; a canary seen before
+    /// `canary_from` isn't counted.
+    pub fn cell(&mut self, index: u64, arms: &Arms, lives: &[PodLife], canary_from: UnixNanos) {
+        if index < self.next {
+            return;
+        }
+        self.next = index + 1;
+        let start = UnixNanos::from_seconds(index * CELL_SECONDS);
+        let empty = ArmCell::default();
+        let baseline = arms.get(&self.key.baseline).unwrap_or(&empty);
+        let canary = arms
+            .get(&self.key.canary)
+            .filter(|_| start >= canary_from)
+            .unwrap_or(&empty);
+        let cell = Cell {
+            index,
+            baseline: self.warmed(baseline, lives, start),
+            canary: self.warmed(canary, lives, start),
+        };
+        if cell.canary.is_empty() && self.first_counted.is_none() {
+            if !cell.baseline.is_empty() {
+                self.judge.history(&cell);
+            }
+            return;
+        }
+        self.first_counted.get_or_insert(start);
+        self.count(&cell, baseline.expected, canary.expected.max(1));
+        self.count_restarts(lives);
+        if cell.baseline.is_empty() || cell.canary.is_empty() {
+            self.judge.skip(&cell);
+        } else {
+            self.last = Some(self.judge.step(&cell));
+        }
+    }
+
+    fn count(&mut self, cell: &Cell, baseline: usize, canary: usize) {
+        let silent = cell.canary.is_empty() && !cell.baseline.is_empty();
+        self.silent_cells = match silent {
+            true => self.silent_cells + 1,
+            // Both silent: neither is told apart from a broken path.
+            false if cell.canary.is_empty() => self.silent_cells,
+            false => 0,
+        };
+        let seen = |pods: &[PodCell]| pods.iter().map(|pod| pod.coverage.min(1.0)).sum::<f64>();
+        self.seen_pod_cells += seen(&cell.baseline) + seen(&cell.canary);
+        let expected = baseline.max(cell.baseline.len()) + canary.max(cell.canary.len());
+        self.expected_pod_cells += expected as f64;
+    }
+
+    /// Share of the expected evidence that arrived, in [0, 1]; none before the canary's first.
+    pub fn coverage(&self) -> Option<f64> {
+        let expected = self.expected_pod_cells;
+        (expected > 0.0).then(|| (self.seen_pod_cells / expected).min(1.0))
+    }
+
+    fn count_restarts(&mut self, canary: &[PodLife]) {
+        let since = |life: &PodLife| {
+            let before = self.restarts_before.get(&life.pod).copied().unwrap_or(0);
+            life.restarts.saturating_sub(before)
+        };
+        let most = canary
+            .iter()
+            .map(|life| (Arc::clone(&life.pod), since(life)));
+        let most = most.max_by(|a, b| a.1.cmp(&b.1).then_with(|| b.0.cmp(&a.0)));
+        let known = self.most_restarts.as_ref().map(|(_, restarts)| *restarts);
+        if let Some(most) = most.filter(|(_, restarts)| known.is_none_or(|known| *restarts > known))
+        {
+            self.most_restarts = Some(most);
+        }
+    }
+
+    /// The pods, each told whether it is past its warm-up. The canary's by their start or their
+    /// first window; the baseline's have been there, unless they were started again.
+    fn warmed(&self, arm: &ArmCell, lives: &[PodLife], start: UnixNanos) -> Vec<PodCell> {
+        let warm_up = self.policy.timing.warm_up;
+        let warm = |pod: &PodCell| {
+            let life = lives.iter().find(|life| life.pod == pod.pod);
+            life.is_none_or(|life| {
+                let cell = std::time::Duration::from_secs(CELL_SECONDS);
+                let born = life.started.unwrap_or_else(|| life.first_seen.minus(cell));
+                start >= born.plus(warm_up)
+            })
+        };
+        let pods = arm.pods.iter().cloned();
+        pods.map(|pod| PodCell {
+            warm: warm(&pod),
+            ..pod
+        })
+        .collect()
+    }
+}
+
+/// A policy's identity belongs to the arms it judges.
+impl Attempt {
+    /// Whether a call is about this very attempt; else a new one begins.
+    pub fn fits(&self, call: &Call, identity: &str) -> bool {
+        call.key == self.key && call.step >= self.step && identity == self.identity
+    }
+
+    /// The two arms.
+    pub fn arms(&self) -> (&Arm, &Arm) {
+        (&self.key.baseline, &self.key.canary)
+    }
+}
+
+#[cfg(test)]
+mod tests;

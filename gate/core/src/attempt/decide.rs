@@ -1,0 +1,347 @@
+//! From the judge's word to the answer: timing, restarts, alerts, deadline, mode.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use davy_proto::UnixNanos;
+use davy_proto::verdict::{Evaluation, TimelineEntry, Verdict, finite};
+
+use super::{Attempt, Latch, SILENT_CELLS, TIMELINE_MAX};
+use crate::cell::CELL_SECONDS;
+use crate::explain;
+use crate::judge::{
+    self, Assessment, CpuLimits, ErrorLimits, JudgeConfig, LatencyLimits, ObjectiveAssessment,
+    SuccessLimit,
+};
+use crate::policy::{
+    Absolute, Assume, Gate, Indicator, Mode, Objective, OnAlert, OnDeadline, Policy,
+};
+
+/// What is decided now, before mode and latch.
+struct Decision {
+    verdict: Verdict,
+    reason: String,
+}
+
+impl Attempt {
+    /// The answer at `now`. Calling it twice at the same time changes nothing.
+    pub fn evaluate(&mut self, now: UnixNanos) -> Evaluation {
+        let decision = match &self.latch {
+            Some(latch) if latch.verdict == Verdict::Rollback || !self.baking(latch, now) => {
+                Decision {
+                    verdict: latch.verdict,
+                    reason: latch.reason.clone(),
+                }
+            }
+            Some(latch) => {
+                let stands = Decision {
+                    verdict: latch.verdict,
+                    reason: latch.reason.clone(),
+                };
+                let again = self.decide(now);
+                if again.verdict == Verdict::Rollback {
+                    again
+                } else {
+                    stands
+                }
+            }
+            None => self.decide(now),
+        };
+        let is_final = decision.verdict != Verdict::Undecided;
+        let latched = self.latch.as_ref().map(|latch| latch.verdict);
+        if is_final && latched != Some(decision.verdict) {
+            self.latch = Some(Latch {
+                verdict: decision.verdict,
+                reason: decision.reason.clone(),
+                at: now,
+                assessment: self.last.clone(),
+            });
+        }
+        self.note(&decision, is_final, now);
+        self.answer(decision, is_final, now)
+    }
+
+    fn baking(&self, latch: &Latch, now: UnixNanos) -> bool {
+        now.since(latch.at) < self.policy.timing.bake
+    }
+
+    fn decide(&self, now: UnixNanos) -> Decision {
+        let undecided = |reason| Decision {
+            verdict: Verdict::Undecided,
+            reason,
+        };
+        let rollback = |reason| Decision {
+            verdict: Verdict::Rollback,
+            reason,
+        };
+        if let Some(reason) = self.unstable() {
+            return rollback(reason);
+        }
+        let alert = self.alert.as_deref().unwrap_or_default();
+        if self.alert.is_some() && self.policy.on_alert == OnAlert::Rollback {
+            return rollback(format!("alert {alert} fires"));
+        }
+        if let Some(last) = self
+            .last
+            .as_ref()
+            .filter(|a| a.verdict == judge::Verdict::Rollback)
+        {
+            return rollback(explain::rollback(&self.policy, last));
+        }
+        let late = self.elapsed(now) >= self.policy.timing.max_duration;
+        let Some(last) = &self.last else {
+            let waited = explain::nothing_yet(self.first_counted.is_some());
+            return if late {
+                self.deadline(None, &waited)
+            } else {
+                undecided(waited)
+            };
+        };
+        if self.alert.is_some() {
+            return undecided(format!("undecided: held while alert {alert} fires"));
+        }
+        let early = self.elapsed(now) < self.policy.timing.min_duration;
+        match last.verdict {
+            // Silence is no proof: what was proved is of cells that both arms reported.
+            judge::Verdict::Approve if !early && self.silent_cells == 0 => {
+                let reason = explain::approve(&self.policy, last);
+                Decision {
+                    verdict: Verdict::Approve,
+                    reason,
+                }
+            }
+            _ => {
+                let eta = self.eta(now);
+                let waits = explain::undecided(&self.policy, last, eta, self.silent_cells);
+                if late {
+                    self.deadline(Some(last), &waits)
+                } else {
+                    undecided(waits)
+                }
+            }
+        }
+    }
+
+    fn deadline(&self, last: Option<&Assessment>, waits: &str) -> Decision {
+        let after = davy_proto::units::format_duration(self.policy.timing.max_duration);
+        let undecided = |reason| Decision {
+            verdict: Verdict::Undecided,
+            reason,
+        };
+        match (&self.policy.on_deadline, last) {
+            (OnDeadline::Rollback, _) => Decision {
+                verdict: Verdict::Rollback,
+                reason: format!("not proved safe within {after}, and the policy says rollback"),
+            },
+            (OnDeadline::ApproveIfBelow(bounds), Some(last)) => {
+                let within = |(name, bound): (&String, &f64)| {
+                    let objective = self.policy.objectives.iter().find(|o| o.name == *name);
+                    let assessed = objective.and_then(|o| assessed(o, last));
+                    assessed
+                        .and_then(|a| a.high)
+                        .is_some_and(|high| high <= *bound)
+                };
+                if last.log_e_harm < 0.0 && self.silent_cells == 0 && bounds.iter().all(within) {
+                    let reason = explain::below_looser_bounds(&self.policy, last, bounds);
+                    return Decision {
+                        verdict: Verdict::Approve,
+                        reason,
+                    };
+                }
+                undecided(format!(
+                    "deadline of {after} passed, looser bounds not proved: {waits}"
+                ))
+            }
+            _ => undecided(format!("deadline of {after} passed: {waits}")),
+        }
+    }
+
+    /// Why the canary can't stay whatever its requests say.
+    fn unstable(&self) -> Option<String> {
+        let limit = self.policy.objectives.iter().flat_map(|o| &o.absolute);
+        let limit = limit.filter_map(|limit| match limit {
+            Absolute::MaxPerPod(max) => Some(*max),
+            _ => None,
+        });
+        let max = limit.min()?;
+        if let Some((pod, restarts)) = self.most_restarts.as_ref().filter(|(_, n)| *n > max) {
+            return Some(explain::restarts(pod, *restarts, max));
+        }
+        let silent = self.silent_cells >= SILENT_CELLS;
+        silent.then(|| explain::silent(self.silent_cells * CELL_SECONDS))
+    }
+
+    fn elapsed(&self, now: UnixNanos) -> Duration {
+        now.since(self.first_counted.unwrap_or(self.started))
+    }
+
+    /// Expected time to an approval; none where the deadline comes first.
+    fn eta(&self, now: UnixNanos) -> Option<Duration> {
+        let cells = self.last.as_ref()?.eta.cells()?;
+        let elapsed = self.elapsed(now);
+        let proof = Duration::from_secs(cells * CELL_SECONDS);
+        let eta = proof.max(self.policy.timing.min_duration.saturating_sub(elapsed));
+        (elapsed + eta <= self.policy.timing.max_duration).then_some(eta)
+    }
+
+    fn note(&mut self, decision: &Decision, is_final: bool, now: UnixNanos) {
+        let (attempt, step) = (self.number, self.step);
+        let known = self.timeline.back();
+        let same =
+            |e: &TimelineEntry| (e.attempt, e.step, e.verdict) == (attempt, step, decision.verdict);
+        if known.is_some_and(same) {
+            return;
+        }
+        if self.timeline.len() >= TIMELINE_MAX {
+            self.timeline.pop_front();
+        }
+        self.timeline.push_back(TimelineEntry {
+            at: now,
+            attempt,
+            step,
+            verdict: decision.verdict,
+            is_final,
+            reason: decision.reason.clone(),
+        });
+    }
+
+    fn answer(&self, decision: Decision, is_final: bool, now: UnixNanos) -> Evaluation {
+        let observes = self.policy.mode == Mode::Observe;
+        // A verdict that stands is shown with the numbers it was made of.
+        let latched = self
+            .latch
+            .as_ref()
+            .and_then(|latch| latch.assessment.as_ref());
+        let shown = latched.or(self.last.as_ref());
+        let eta = if is_final {
+            Some(Duration::ZERO)
+        } else {
+            self.eta(now)
+        };
+        let reason = if observes {
+            format!(
+                "observing only; it would be {}: {}",
+                decision.verdict, decision.reason
+            )
+        } else {
+            decision.reason
+        };
+        Evaluation {
+            verdict: if observes {
+                Verdict::Approve
+            } else {
+                decision.verdict
+            },
+            is_final,
+            reason,
+            elapsed_seconds: self
+                .first_counted
+                .map_or(0, |first| now.since(first).as_secs()),
+            eta_seconds: eta.map(|eta| eta.as_secs()),
+            confidence: shown.and_then(|a| finite(explain::rounded(a.confidence))),
+            coverage: self
+                .coverage()
+                .and_then(|share| finite(explain::rounded(share))),
+            attempt: self.number,
+            step: self.step,
+            policy: self.identity.clone(),
+            observed: observes.then_some(decision.verdict),
+            url: None,
+            objectives: explain::objectives(&self.policy, shown, self.restarts()),
+            objectives_omitted: 0,
+            rollout: self.key.rollout(),
+        }
+    }
+
+    fn restarts(&self) -> Option<u64> {
+        self.most_restarts.as_ref().map(|(_, restarts)| *restarts)
+    }
+}
+
+/// What the judge says of an objective of the policy that compares.
+pub(crate) fn assessed<'a>(
+    objective: &Objective,
+    last: &'a Assessment,
+) -> Option<&'a ObjectiveAssessment> {
+    let wanted = match objective.indicator {
+        Indicator::Latency => judge::Objective::Latency,
+        Indicator::Errors => judge::Objective::Errors,
+        Indicator::CpuPerRequest => judge::Objective::Cpu,
+        Indicator::CpuUtilization | Indicator::Restarts => return None,
+    };
+    objective.ratio?;
+    last.objectives
+        .iter()
+        .find(|assessment| assessment.objective == wanted)
+}
+
+/// The judge's part of a policy.
+pub(super) fn judge_config(policy: &Policy, seed: u64) -> JudgeConfig {
+    let compared = |indicator| {
+        let is = |o: &&Objective| o.indicator == indicator && o.ratio.is_some();
+        let found = policy.objectives.iter().find(is)?;
+        Some((found, found.ratio?, found.gate == Gate::Require))
+    };
+    let latency = compared(Indicator::Latency).map(|(objective, ratio, required)| LatencyLimits {
+        rollback_above: ratio.rollback_above,
+        approve_below: ratio.approve_below,
+        exceedance_above: ratio.exceedance_above,
+        exceedance_below: ratio.exceedance_below,
+        quantile: objective.quantile,
+        strict: objective.strict,
+        required,
+    });
+    let errors = compared(Indicator::Errors).map(|(objective, ratio, required)| ErrorLimits {
+        rollback_above: ratio.rollback_above,
+        approve_below: ratio.approve_below,
+        negligible: (objective.negligible > 0.0).then_some(objective.negligible),
+        required,
+    });
+    let cpu = compared(Indicator::CpuPerRequest).map(|(_, ratio, required)| CpuLimits {
+        rollback_above: ratio.rollback_above,
+        approve_below: ratio.approve_below,
+        required,
+    });
+    let cells = policy.timing.min_duration.as_secs().div_ceil(CELL_SECONDS);
+    JudgeConfig {
+        latency,
+        errors,
+        cpu,
+        success: success_limits(policy).map(|(_, limit)| limit).collect(),
+        false_rollback: policy.risk.false_rollback,
+        false_approval: policy.risk.false_approval,
+        assume: match policy.risk.assume {
+            None => judge::Assume::Auto,
+            Some(Assume::Alike) => judge::Assume::Alike,
+            Some(Assume::Vary) => judge::Assume::Vary,
+        },
+        cells_min: cells,
+        seed,
+    }
+}
+
+/// Absolute limits on success, in the order the judge has them.
+pub(crate) fn success_limits(policy: &Policy) -> impl Iterator<Item = (&Objective, SuccessLimit)> {
+    policy.objectives.iter().flat_map(|objective| {
+        objective
+            .absolute
+            .iter()
+            .filter_map(move |limit| match limit {
+                Absolute::MinSuccess(min_success) => {
+                    let routes = objective
+                        .routes
+                        .iter()
+                        .map(|route| Arc::from(&**route))
+                        .collect();
+                    Some((
+                        objective,
+                        SuccessLimit {
+                            routes,
+                            min_success: *min_success,
+                        },
+                    ))
+                }
+                _ => None,
+            })
+    })
+}

@@ -1,0 +1,366 @@
+//! Why: the sentence for people, and the numbers of each objective.
+//!
+//! `latency p99 310 ms vs 230 ms: ratio 1.35 [1.21, 1.49] is above 1.10`: what, canary against
+//! baseline, the ratio with its bounds (valid at all times), and the limit that decided.
+
+use std::collections::BTreeMap;
+
+use std::time::Duration;
+
+use davy_proto::units::format_duration;
+use davy_proto::verdict::{self, ObjectiveVerdict, finite};
+
+use crate::attempt::{assessed, success_limits};
+use crate::judge::{self, Assessment, ObjectiveAssessment};
+use crate::policy::{Absolute, Gate, Indicator, Objective, Policy};
+
+/// What one pod an arm means for the promise.
+const ALIKE: &str =
+    "if the two pods are alike: with one each, version and node can't be told apart";
+
+/// Why it is a rollback, by the judge's evidence.
+pub fn rollback(policy: &Policy, last: &Assessment) -> String {
+    let failed = last
+        .success
+        .iter()
+        .zip(success_limits(policy))
+        .find(|(s, _)| s.harm_proved);
+    if let Some((success, (objective, limit))) = failed {
+        let share = success.success.map_or("unknown".to_owned(), percent);
+        let name = &objective.name;
+        return format!(
+            "{name}: success {share} is below {}",
+            percent(limit.min_success)
+        );
+    }
+    let leading = last.leading.as_ref();
+    let wanted = leading.map(|component| component.objective);
+    let blamed = policy.objectives.iter().find_map(|objective| {
+        let assessed = assessed(objective, last)?;
+        (Some(assessed.objective) == wanted).then_some((objective, assessed))
+    });
+    let Some((objective, assessment)) = blamed else {
+        return "the evidence together proves the canary worse".to_owned();
+    };
+    let limit = objective
+        .ratio
+        .map_or(f64::NAN, |ratio| ratio.rollback_above);
+    let mut text = sentence(objective, assessment);
+    text.push_str(&format!(" is above {limit:.2}"));
+    if let Some(route) = leading.and_then(|component| component.route.as_ref()) {
+        text.push_str(&format!(", most of all on {}", short(route)));
+    }
+    if let Some(level) = leading.and_then(|component| component.level)
+        && (level - objective.quantile).abs() > 1e-9
+    {
+        text.push_str(&format!(", seen at {}", quantile(level)));
+    }
+    with_alike(text, last)
+}
+
+/// Why it is an approval.
+pub fn approve(policy: &Policy, last: &Assessment) -> String {
+    let proved = required(policy, last).map(|(objective, assessment)| {
+        let limit = objective
+            .ratio
+            .map_or(f64::NAN, |ratio| ratio.approve_below);
+        let ratio = assessment
+            .ratio
+            .map_or(String::new(), |r| format!(" ratio {r:.2}"));
+        format!("{}{ratio} below {limit:.2}", objective.name)
+    });
+    let proved: Vec<String> = proved.collect();
+    with_alike(format!("proved safe: {}", proved.join(", ")), last)
+}
+
+/// Why the deadline's looser bounds approve.
+pub fn below_looser_bounds(
+    policy: &Policy,
+    last: &Assessment,
+    bounds: &BTreeMap<String, f64>,
+) -> String {
+    let sure = percent(1.0 - policy.risk.false_approval);
+    let of = |objective: &Objective| {
+        let high = assessed(objective, last)?.high?;
+        let bound = bounds.get(&objective.name)?;
+        Some(format!(
+            "{} is at most {high:.2}× ({sure}), below {bound:.2}",
+            objective.name
+        ))
+    };
+    let proved: Vec<String> = policy.objectives.iter().filter_map(of).collect();
+    with_alike(format!("at the deadline: {}", proved.join(", ")), last)
+}
+
+/// What it waits for.
+pub fn undecided(
+    policy: &Policy,
+    last: &Assessment,
+    eta: Option<Duration>,
+    silent_cells: u64,
+) -> String {
+    if silent_cells > 0 {
+        let seconds = silent_cells * crate::cell::CELL_SECONDS;
+        return format!("undecided: the canary has been silent for {seconds} s");
+    }
+    for (objective, assessment) in required(policy, last) {
+        if let Some(reason) = &assessment.unavailable {
+            return format!("undecided: {} can't be judged: {reason}", objective.name);
+        }
+    }
+    let open = required(policy, last).find(|(_, assessment)| !assessment.safe_proved);
+    let waits = match open {
+        Some((objective, assessment)) => {
+            let limit = objective
+                .ratio
+                .map_or(f64::NAN, |ratio| ratio.approve_below);
+            format!(
+                "{} is not proved below {limit:.2} yet",
+                sentence(objective, assessment)
+            )
+        }
+        None if required(policy, last).next().is_none() => {
+            "no objective is required, so none can prove the canary safe".to_owned()
+        }
+        None => "all is proved, min_duration is not over".to_owned(),
+    };
+    match (eta, last.eta) {
+        (Some(eta), _) => format!("undecided: {} expected: {waits}", about(eta)),
+        (None, crate::eta::Eta::PodsDiffer) => format!(
+            "undecided: {waits}; it can't be before the deadline: pods of the baseline differ by \
+             more than the tolerance"
+        ),
+        (None, _) => {
+            format!("undecided: {waits}; not expected before the deadline at this traffic")
+        }
+    }
+}
+
+/// What is missing before the first judged cell.
+pub fn nothing_yet(canary_seen: bool) -> String {
+    if canary_seen {
+        "undecided: no evidence of the baseline beside the canary's yet".to_owned()
+    } else {
+        "undecided: no evidence of the canary yet".to_owned()
+    }
+}
+
+/// Why restarts are a rollback.
+pub fn restarts(pod: &str, count: u64, max: u64) -> String {
+    let times = if count == 1 { "once" } else { "several times" };
+    format!(
+        "pod {} was started again {times} ({count}), allowed are {max}",
+        short(pod)
+    )
+}
+
+/// Why silence is a rollback.
+pub fn silent(seconds: u64) -> String {
+    format!("the canary reported nothing for {seconds} s while the baseline went on")
+}
+
+/// The objectives of an evaluation, in the policy's order.
+pub fn objectives(
+    policy: &Policy,
+    last: Option<&Assessment>,
+    restarts: Option<u64>,
+) -> Vec<verdict::Objective> {
+    let mut success = last.map_or(&[][..], |last| &last.success).iter();
+    let mut found = Vec::new();
+    for objective in &policy.objectives {
+        if objective.ratio.is_some() {
+            found.push(compared(
+                objective,
+                last.and_then(|last| assessed(objective, last)),
+            ));
+        }
+        for limit in &objective.absolute {
+            let judged = if matches!(limit, Absolute::MinSuccess(_)) {
+                success.next()
+            } else {
+                None
+            };
+            found.push(limited(objective, *limit, judged, restarts));
+        }
+    }
+    found
+}
+
+/// A number to four digits, so that answers are short and the same everywhere.
+pub fn rounded(number: f64) -> f64 {
+    if number == 0.0 || !number.is_finite() {
+        return number;
+    }
+    let digits = 3.0 - libm::floor(libm::log10(libm::fabs(number)));
+    let scale = libm::pow(10.0, digits);
+    if !scale.is_finite() || scale == 0.0 {
+        number
+    } else {
+        libm::round(number * scale) / scale
+    }
+}
+
+fn compared(objective: &Objective, found: Option<&ObjectiveAssessment>) -> verdict::Objective {
+    let number = |value: Option<f64>| value.map(rounded).and_then(finite);
+    let limits = objective.ratio;
+    let base = verdict::Objective {
+        name: objective.name.clone(),
+        rollback_above: limits.map(|ratio| ratio.rollback_above),
+        approve_below: limits.map(|ratio| ratio.approve_below),
+        ..verdict::Objective::default()
+    };
+    let Some(found) = found else {
+        return verdict::Objective {
+            reason: Some("no evidence yet".to_owned()),
+            ..base
+        };
+    };
+    let verdict = match found {
+        _ if found.unavailable.is_some() => ObjectiveVerdict::Unavailable,
+        _ if found.harm_proved => ObjectiveVerdict::Rollback,
+        _ if found.safe_proved => ObjectiveVerdict::Approve,
+        _ => ObjectiveVerdict::Undecided,
+    };
+    verdict::Objective {
+        verdict,
+        unit: Some(found.unit.to_owned()),
+        baseline: number(found.baseline),
+        canary: number(found.canary),
+        ratio: number(found.ratio),
+        low: number(found.low),
+        high: number(found.high),
+        reason: found.unavailable.as_ref().map(ToString::to_string),
+        ..base
+    }
+}
+
+fn limited(
+    objective: &Objective,
+    limit: Absolute,
+    success: Option<&judge::SuccessAssessment>,
+    restarts: Option<u64>,
+) -> verdict::Objective {
+    let base = verdict::Objective {
+        name: objective.name.clone(),
+        unit: Some("1".to_owned()),
+        ..verdict::Objective::default()
+    };
+    let bad = |is: bool| {
+        if is {
+            ObjectiveVerdict::Rollback
+        } else {
+            ObjectiveVerdict::Approve
+        }
+    };
+    match limit {
+        Absolute::MinSuccess(min) => verdict::Objective {
+            verdict: success.map_or(ObjectiveVerdict::Undecided, |s| bad(s.harm_proved)),
+            canary: success
+                .and_then(|s| s.success)
+                .map(rounded)
+                .and_then(finite),
+            limit: finite(min),
+            ..base
+        },
+        Absolute::MaxPerPod(max) => verdict::Objective {
+            verdict: restarts.map_or(ObjectiveVerdict::Undecided, |n| bad(n > max)),
+            unit: Some("restarts".to_owned()),
+            canary: restarts.map(|n| n as f64),
+            limit: finite(max as f64),
+            ..base
+        },
+        Absolute::MaxSeconds(limit) | Absolute::MaxUtilization(limit) => verdict::Objective {
+            verdict: ObjectiveVerdict::Unavailable,
+            limit: finite(limit),
+            reason: Some("this absolute limit is not judged by this version".to_owned()),
+            ..base
+        },
+    }
+}
+
+fn required<'a>(
+    policy: &'a Policy,
+    last: &'a Assessment,
+) -> impl Iterator<Item = (&'a Objective, &'a ObjectiveAssessment)> {
+    let required = policy.objectives.iter().filter(|o| o.gate == Gate::Require);
+    required.filter_map(move |objective| Some((objective, assessed(objective, last)?)))
+}
+
+/// `latency p99 310 ms vs 230 ms: ratio 1.35 [1.21, 1.49]`.
+fn sentence(objective: &Objective, found: &ObjectiveAssessment) -> String {
+    let what = match objective.indicator {
+        Indicator::Latency if objective.name == "latency" => {
+            format!("latency {}", quantile(objective.quantile))
+        }
+        Indicator::Latency => format!(
+            "{} {}",
+            short(&objective.name),
+            quantile(objective.quantile)
+        ),
+        _ => short(&objective.name),
+    };
+    let value = |number: f64| match objective.indicator {
+        Indicator::Latency => milliseconds(number),
+        Indicator::Errors => percent(number),
+        _ => format!("{} ms a request", rounded(number * 1e3)),
+    };
+    let mut text = what;
+    if let (Some(canary), Some(baseline)) = (found.canary, found.baseline) {
+        text.push_str(&format!(" {} vs {}", value(canary), value(baseline)));
+    }
+    if let Some(ratio) = found.ratio.filter(|ratio| ratio.is_finite()) {
+        text.push_str(&format!(": ratio {ratio:.2}"));
+    }
+    match (found.low, found.high) {
+        (None, None) => {}
+        (low, high) => {
+            let bound = |b: Option<f64>| b.map_or("?".to_owned(), |b| format!("{b:.2}"));
+            text.push_str(&format!(" [{}, {}]", bound(low), bound(high)));
+        }
+    }
+    text
+}
+
+fn with_alike(mut text: String, last: &Assessment) -> String {
+    if last.one_pod_each {
+        text.push_str(&format!("; {ALIKE}"));
+    }
+    text
+}
+
+fn quantile(q: f64) -> String {
+    format!("p{}", rounded(q * 100.0))
+}
+
+fn milliseconds(seconds: f64) -> String {
+    if seconds >= 10.0 {
+        return format!("{seconds:.1} s");
+    }
+    let millis = seconds * 1e3;
+    if millis >= 100.0 {
+        format!("{millis:.0} ms")
+    } else {
+        format!("{} ms", rounded(millis))
+    }
+}
+
+fn percent(share: f64) -> String {
+    format!("{} %", rounded(share * 100.0))
+}
+
+fn about(time: Duration) -> String {
+    match time.as_secs() {
+        0 => "a moment is".to_owned(),
+        seconds @ 1..=119 => format!("{seconds} more seconds"),
+        seconds @ 120..=7199 => format!("{} more minutes", seconds.div_ceil(60)),
+        _ => format!("{} more", format_duration(time)),
+    }
+}
+
+/// Names are foreign; a sentence stays a sentence.
+fn short(name: &str) -> String {
+    name.chars().filter(|c| !c.is_control()).take(80).collect()
+}
+
+#[cfg(test)]
+mod tests;
