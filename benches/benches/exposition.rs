@@ -1,0 +1,56 @@
+//! Reading pages: parse, and parse, translate and encode; prometheus-parse beside it.
+//!
+//! Every bench asserts its answer, so a faster wrong one does not count.
+
+use std::hint::black_box;
+
+use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use davy_agent_core::exposition::{Options, parse};
+use davy_agent_core::translate::{Identity, ScrapeStats, Translator};
+use prometheus_parse::Scrape;
+
+/// A page, and how many samples it has.
+const PAGES: [(&str, &str, usize); 2] = [
+    ("etcd", include_str!("../../tests/corpora/etcd.prom"), 1369),
+    ("goapp", include_str!("../../tests/corpora/goapp.prom"), 297),
+];
+
+/// Any scrape's time, Unix nanoseconds.
+const AT: u64 = 1_795_503_863_000_000_000;
+
+fn exposition(criterion: &mut Criterion) {
+    for (name, page, samples) in PAGES {
+        let mut group = criterion.benchmark_group(format!("exposition/{name}"));
+        group.throughput(Throughput::Bytes(page.len() as u64));
+        group.bench_function("parse", |bencher| {
+            bencher.iter(|| {
+                let page = parse(black_box(page.as_bytes()), None, &Options::LENIENT);
+                assert_eq!(page.expect("a valid page").samples.len(), samples);
+            });
+        });
+        group.bench_function("parse+translate+encode", |bencher| {
+            let mut translator = Translator::new(Identity::default());
+            bencher.iter(|| {
+                let page = parse(black_box(page.as_bytes()), None, &Options::LENIENT);
+                let page = page.expect("a valid page");
+                let scrape = ScrapeStats {
+                    duration_seconds: 0.01,
+                };
+                let translated = translator.translate(&page, AT, &scrape);
+                assert!(translated.payload.items > 5);
+                translated.payload.bytes.len()
+            });
+        });
+        group.bench_function("prometheus-parse", |bencher| {
+            bencher.iter(|| {
+                let lines = black_box(page).lines().map(|line| Ok(line.to_owned()));
+                let scrape = Scrape::parse(lines).expect("a valid page");
+                assert!(scrape.samples.len() > 100);
+            });
+        });
+        group.finish();
+    }
+}
+
+criterion_group!(benches, exposition);
+criterion_main!(benches);
