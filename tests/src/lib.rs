@@ -1,1 +1,3 @@
-//! Integration tests, test kit and the demo.
+//! Test kit of Davy, and the demo that is built from it.
+
+pub mod kit;

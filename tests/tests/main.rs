@@ -1,3 +1,11 @@
 //! Integration tests: the real programs, as processes.
 
+#![allow(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a test ends where something is not as it must be"
+)]
+
+mod splice;
 mod tidy;

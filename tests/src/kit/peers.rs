@@ -1,0 +1,185 @@
+//! Programs that are not ours: built or installed once, into a cache outside the tree.
+//!
+//! The cache is `DAVY_CACHE`, else `~/.cache/davy`. What is in it is named after what it was made
+//! from, so a changed source or version makes a new one. A lock on the cache lets several test
+//! processes ask at once. Network is needed only for what is not there yet.
+
+use std::ffi::OsStr;
+use std::fs::{self, File};
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, bail};
+
+/// Module and version of Prometheus 3.16.
+const PROMETHEUS: &str = "github.com/prometheus/prometheus/cmd/prometheus@v0.316.0";
+/// Python's OpenTelemetry: the SDK, its exporters for gRPC and HTTP, and with them OTLP's messages.
+const PYTHON_OTLP: &[&str] = &[
+    "opentelemetry-sdk==1.45.2",
+    "opentelemetry-exporter-otlp==1.45.2",
+];
+
+/// Where programs are kept.
+///
+/// # Errors
+///
+/// When there is neither `DAVY_CACHE` nor `HOME`, or the folder can't be made.
+pub fn cache() -> anyhow::Result<PathBuf> {
+    let named = std::env::var_os("DAVY_CACHE").map(PathBuf::from);
+    let home = || std::env::var_os("HOME").map(|home| Path::new(&home).join(".cache/davy"));
+    let cache = named
+        .or_else(home)
+        .context("neither DAVY_CACHE nor HOME is set")?;
+    fs::create_dir_all(cache.join("bin")).with_context(|| format!("make {}", cache.display()))?;
+    Ok(cache)
+}
+
+/// The folder of the tests' peers in the tree.
+pub fn sources() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("peers")
+}
+
+/// Builds the Go program whose module is the folder `source`, and returns its binary.
+///
+/// # Errors
+///
+/// When the folder can't be read or Go fails; its output is in the error.
+pub fn go_program(name: &str, source: &Path) -> anyhow::Result<PathBuf> {
+    let cache = cache()?;
+    let binary = cache
+        .join("bin")
+        .join(format!("{name}-{:016x}", fingerprint(source)?));
+    once(&cache, &binary, || {
+        let partial = binary.with_extension("partial");
+        let mut build = Command::new("go");
+        build
+            .args(["build", "-trimpath", "-ldflags=-s -w", "-o"])
+            .arg(&partial)
+            .arg(".");
+        run(build.current_dir(source).env("CGO_ENABLED", "0"))?;
+        fs::rename(&partial, &binary).context("keep the binary")
+    })?;
+    Ok(binary)
+}
+
+/// Installs the Go command `package` (a path with `@version`) with build tags, and returns its
+/// binary, called after the last segment of its path.
+///
+/// # Errors
+///
+/// When Go fails; its output is in the error.
+pub fn go_install(package: &str, tags: &str) -> anyhow::Result<PathBuf> {
+    let cache = cache()?;
+    let path = package.split('@').next().unwrap_or(package);
+    let name = path.rsplit('/').next().unwrap_or(path);
+    let binary = cache.join("bin").join(name);
+    once(&cache, &binary, || {
+        let mut install = Command::new("go");
+        install.args([
+            "install",
+            "-trimpath",
+            "-ldflags=-s -w",
+            "-tags",
+            tags,
+            package,
+        ]);
+        run(install
+            .env("GOBIN", cache.join("bin"))
+            .env("CGO_ENABLED", "0"))
+    })?;
+    Ok(binary)
+}
+
+/// Prometheus 3.16, without its service discoveries: minutes of building less.
+///
+/// # Errors
+///
+/// When Go fails; its output is in the error.
+pub fn prometheus() -> anyhow::Result<PathBuf> {
+    go_install(PROMETHEUS, "remove_all_sd")
+}
+
+/// A Python with OpenTelemetry's SDK, exporters and OTLP messages.
+///
+/// # Errors
+///
+/// When Python or pip fails; its output is in the error.
+pub fn python_otlp() -> anyhow::Result<PathBuf> {
+    python(PYTHON_OTLP)
+}
+
+/// A Python with these packages (`name==version`), and returns its interpreter.
+///
+/// # Errors
+///
+/// When Python or pip fails; its output is in the error.
+pub fn python(packages: &[&str]) -> anyhow::Result<PathBuf> {
+    let cache = cache()?;
+    let mut hasher = DefaultHasher::new();
+    packages.hash(&mut hasher);
+    let venv = cache.join(format!("venv-{:016x}", hasher.finish()));
+    let interpreter = venv.join("bin/python");
+    // The environment is not moved once made, for its scripts name its path; the mark comes last.
+    let mark = venv.join("complete");
+    once(&cache, &mark, || {
+        run(Command::new("python3")
+            .args(["-m", "venv", "--clear"])
+            .arg(&venv))?;
+        let mut install = Command::new(&interpreter);
+        install.args([
+            "-m",
+            "pip",
+            "install",
+            "--quiet",
+            "--disable-pip-version-check",
+        ]);
+        run(install.args(packages))?;
+        fs::write(&mark, packages.join("\n")).context("mark the environment complete")
+    })?;
+    Ok(interpreter)
+}
+
+/// Makes `target` unless it is there, one process at a time.
+fn once(
+    cache: &Path,
+    target: &Path,
+    make: impl FnOnce() -> anyhow::Result<()>,
+) -> anyhow::Result<()> {
+    if target.exists() {
+        return Ok(());
+    }
+    let lock = File::create(cache.join("lock")).context("open the cache's lock")?;
+    lock.lock().context("lock the cache")?;
+    if target.exists() {
+        return Ok(());
+    }
+    make().with_context(|| format!("make {}", target.display()))
+}
+
+/// Hash of the names and contents of the files of a folder.
+fn fingerprint(folder: &Path) -> anyhow::Result<u64> {
+    let mut files: Vec<PathBuf> = fs::read_dir(folder)
+        .with_context(|| format!("read {}", folder.display()))?
+        .map(|entry| entry.map(|entry| entry.path()))
+        .collect::<Result<_, _>>()?;
+    files.retain(|path| path.is_file());
+    files.sort();
+    let mut hasher = DefaultHasher::new();
+    for path in files {
+        path.file_name().unwrap_or(OsStr::new("")).hash(&mut hasher);
+        fs::read(&path)?.hash(&mut hasher);
+    }
+    Ok(hasher.finish())
+}
+
+fn run(command: &mut Command) -> anyhow::Result<()> {
+    let output = command
+        .output()
+        .with_context(|| format!("start {command:?}"))?;
+    if output.status.success() {
+        return Ok(());
+    }
+    let said = String::from_utf8_lossy(&output.stderr);
+    bail!("{command:?}: {}\n{said}", output.status)
+}
