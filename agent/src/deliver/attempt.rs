@@ -6,9 +6,7 @@ use davy_agent_core::Payload;
 use davy_agent_core::json;
 use davy_agent_core::payload::split;
 use davy_agent_core::retry::Backoff;
-use davy_transport::{
-    Body, Cause, Client, Encoded, GrpcCode, Media, Outcome, SendError,
-};
+use davy_transport::{Body, Cause, Client, Encoded, GrpcCode, Media, Outcome, SendError};
 use tokio::sync::watch;
 
 use super::{BATCH_BYTES_MAX, Health};
@@ -199,7 +197,12 @@ impl Courier {
         }
         if let Some(message) = told {
             let signal = self.lane.signal().as_str();
-            tracing::warn!(destination, signal, message, "destination warns or rejects items");
+            tracing::warn!(
+                destination,
+                signal,
+                message,
+                "destination warns or rejects items"
+            );
         }
     }
 
@@ -213,7 +216,13 @@ impl Courier {
         if is_new {
             let destination = self.lane.destination();
             let signal = self.lane.signal().as_str();
-            tracing::warn!(destination, signal, error = text, retry = error.retry, "delivery failed");
+            tracing::warn!(
+                destination,
+                signal,
+                error = text,
+                retry = error.retry,
+                "delivery failed"
+            );
         }
     }
 }

@@ -49,7 +49,10 @@ fn logs(stamps: impl IntoIterator<Item = u64>, body_bytes: usize) -> Payload {
 
 fn stamps(bytes: &Bytes) -> Vec<u64> {
     let request = ExportLogsServiceRequest::decode(bytes.clone()).expect("a request");
-    let scopes = request.resource_logs.into_iter().flat_map(|it| it.scope_logs);
+    let scopes = request
+        .resource_logs
+        .into_iter()
+        .flat_map(|it| it.scope_logs);
     let records = scopes.flat_map(|it| it.log_records);
     records.map(|it| it.time_unix_nano).collect()
 }
@@ -59,14 +62,18 @@ async fn backend<F>(script: F) -> (SocketAddr, Stamps)
 where
     F: Fn(usize, &Export) -> Answer + Send + Sync + 'static,
 {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("port");
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
+        .await
+        .expect("port");
     let address = listener.local_addr().expect("address");
     let (taken, requests) = (Stamps::default(), AtomicUsize::new(0));
     let log = Arc::clone(&taken);
     let handler = handler(move |export| {
         let answer = script(requests.fetch_add(1, Ordering::Relaxed), &export);
         if matches!(answer, Answer::Accepted | Answer::Partial { .. }) {
-            log.lock().expect("lock").extend(stamps(export.body.bytes()));
+            log.lock()
+                .expect("lock")
+                .extend(stamps(export.body.bytes()));
         }
         async move { answer }
     });
@@ -124,7 +131,10 @@ impl Fixture {
 #[track_caller]
 fn assert_counted(metrics: &str, expected: &[&str]) {
     for line in expected {
-        assert!(metrics.lines().any(|it| it == *line), "{line} is not in\n{metrics}");
+        assert!(
+            metrics.lines().any(|it| it == *line),
+            "{line} is not in\n{metrics}"
+        );
     }
 }
 
@@ -190,7 +200,8 @@ async fn rejected_items_are_counted_and_not_sent_again() {
     );
 }
 
-const DROPPED: &str = "davy_agent_dropped_items_total{signal=\"logs\",destination=\"backend\",reason=";
+const DROPPED: &str =
+    "davy_agent_dropped_items_total{signal=\"logs\",destination=\"backend\",reason=";
 
 #[tokio::test]
 async fn what_is_refused_for_good_is_dropped_and_the_rest_goes_on() {
@@ -253,7 +264,11 @@ async fn the_end_comes_in_time_and_what_is_lost_is_counted() {
     fixture.offer(logs(0..4, 10));
     let (lost, state, metrics) = fixture.finish(Duration::from_millis(200)).await;
     assert_eq!(lost, 4);
-    assert!(state.error.is_some_and(|error| error.starts_with("HTTP 503")));
+    assert!(
+        state
+            .error
+            .is_some_and(|error| error.starts_with("HTTP 503"))
+    );
     assert_counted(&metrics, &[&format!("{DROPPED}\"shutdown\"}} 4")]);
 }
 

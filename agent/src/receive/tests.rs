@@ -44,7 +44,9 @@ fn spans(count: u8) -> ExportTraceServiceRequest {
 async fn start(bytes_max: u64) -> (SocketAddr, Intake, Arc<Lane>) {
     let intake = Intake::new(bytes_max, WhenFull::Refuse, Telemetry::new());
     let lane = intake.add_lane("backend", Signal::Traces, Feed::Stream);
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("port");
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
+        .await
+        .expect("port");
     let address = listener.local_addr().expect("address");
     let receiver = Receiver {
         source: "otlp_http",
@@ -111,7 +113,9 @@ async fn empty_requests_are_taken_and_leave_no_trace() {
         }
     }
     let body = Body::Json("{}".into());
-    let outcome = client(address, Protocol::HttpJson).send(Signal::Traces, body).await;
+    let outcome = client(address, Protocol::HttpJson)
+        .send(Signal::Traces, body)
+        .await;
     assert_eq!(outcome, Outcome::Accepted);
     assert_eq!(lane.counts().pushed, 0);
     assert_eq!(intake.lanes().len(), 1);
@@ -160,7 +164,9 @@ async fn evidence_sees_what_is_relayed() {
     let (observations, mut observed) = mpsc::channel(4);
     intake.set_evidence(Some(observations));
     let sent = body(Protocol::Grpc, &spans(1));
-    client(address, Protocol::Grpc).send(Signal::Traces, sent).await;
+    client(address, Protocol::Grpc)
+        .send(Signal::Traces, sent)
+        .await;
     let batch = lane.batch(1).await.expect("a batch");
     match observed.try_recv() {
         Ok(Observation::Received { signal, bytes }) => {
