@@ -18,6 +18,11 @@ const PAGES: [(&str, &str, usize); 2] = [
 /// Any scrape's time, Unix nanoseconds.
 const AT: u64 = 1_795_503_863_000_000_000;
 
+/// Any scrape's duration.
+const SCRAPE: ScrapeStats = ScrapeStats {
+    duration_seconds: 0.01,
+};
+
 fn exposition(criterion: &mut Criterion) {
     for (name, page, samples) in PAGES {
         let mut group = criterion.benchmark_group(format!("exposition/{name}"));
@@ -25,27 +30,23 @@ fn exposition(criterion: &mut Criterion) {
         group.bench_function("parse", |bencher| {
             bencher.iter(|| {
                 let page = parse(black_box(page.as_bytes()), None, &Options::LENIENT);
-                assert_eq!(page.expect("a valid page").samples.len(), samples);
+                assert_eq!(page.map(|page| page.samples.len()), Ok(samples));
             });
         });
         group.bench_function("parse+translate+encode", |bencher| {
             let mut translator = Translator::new(Identity::default());
             bencher.iter(|| {
                 let page = parse(black_box(page.as_bytes()), None, &Options::LENIENT);
-                let page = page.expect("a valid page");
-                let scrape = ScrapeStats {
-                    duration_seconds: 0.01,
-                };
-                let translated = translator.translate(&page, AT, &scrape);
-                assert!(translated.payload.items > 5);
-                translated.payload.bytes.len()
+                let translated = page.map(|page| translator.translate(&page, AT, &SCRAPE));
+                let items = translated.map(|translated| translated.payload.items);
+                assert!(items.is_ok_and(|items| items > 100));
             });
         });
         group.bench_function("prometheus-parse", |bencher| {
             bencher.iter(|| {
                 let lines = black_box(page).lines().map(|line| Ok(line.to_owned()));
-                let scrape = Scrape::parse(lines).expect("a valid page");
-                assert!(scrape.samples.len() > 100);
+                let scrape = Scrape::parse(lines);
+                assert!(scrape.is_ok_and(|scrape| scrape.samples.len() > 100));
             });
         });
         group.finish();

@@ -278,7 +278,8 @@ fn series_that_vanish_are_marked_once() {
         resource {service.name="shop", server.port="8080", davy.arm="canary"}
         scope davy-agent 1.2.3
         a{x="2"} counter no recorded value
-    "#]].assert_eq(&(lines.join("\n") + "\n"));
+    "#]]
+    .assert_eq(&(lines.join("\n") + "\n"));
 }
 
 /// Guarantees: a reset moves a known start to just before the point that shows it, and later
