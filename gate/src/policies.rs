@@ -23,6 +23,14 @@ impl Policies {
         }
     }
 
+    /// One policy for every service it fits.
+    pub fn one(policy: Policy) -> Self {
+        Self {
+            policies: vec![policy],
+            standard: Policy::standard(),
+        }
+    }
+
     /// Reads the files that `patterns` name; `*` stands for any part of a file's name.
     ///
     /// # Errors

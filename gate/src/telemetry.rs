@@ -116,7 +116,6 @@ impl Telemetry {
 
     /// Takes over what an evaluation says.
     pub fn evaluated(&self, evaluation: &Evaluation) {
-        self.evaluations.inc();
         let rollout = &evaluation.rollout;
         for objective in &evaluation.objectives {
             let bounds = [

@@ -13,3 +13,4 @@ pub mod history;
 pub mod attempt;
 pub mod explain;
 pub mod plan;
+pub mod expect;

@@ -167,6 +167,7 @@ impl State {
                 self.forget_rollouts();
             }
         }
+        self.parts.telemetry.evaluations.inc();
         self.judge(&key, now);
         let tracked = self.rollouts.get(&key);
         tracked
@@ -343,3 +344,6 @@ impl Service {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

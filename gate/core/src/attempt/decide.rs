@@ -207,7 +207,8 @@ impl Attempt {
 
     fn answer(&self, decision: Decision, is_final: bool, now: UnixNanos) -> Evaluation {
         let observes = self.policy.mode == Mode::Observe;
-        // A verdict that stands is shown with the numbers it was made of.
+        // A verdict that stands is shown with the numbers, and at the time, it was made of.
+        let decided = self.latch.as_ref().map_or(now, |latch| latch.at);
         let latched = self
             .latch
             .as_ref()
@@ -236,7 +237,7 @@ impl Attempt {
             reason,
             elapsed_seconds: self
                 .first_counted
-                .map_or(0, |first| now.since(first).as_secs()),
+                .map_or(0, |first| decided.since(first).as_secs()),
             eta_seconds: eta.map(|eta| eta.as_secs()),
             confidence: shown.and_then(|a| finite(explain::rounded(a.confidence))),
             coverage: self
