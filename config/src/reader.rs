@@ -153,6 +153,21 @@ impl<'a> Reader<'a> {
         found.unwrap_or_else(|| self.default(key, default.to_string(), default))
     }
 
+    /// The same, where the default has a text of its own: none when the key is absent or wrong,
+    /// and the default is shown.
+    pub fn or_shown<T>(
+        &mut self,
+        key: &'static str,
+        parse: impl FnOnce(&str) -> Result<T, String>,
+        default: &str,
+    ) -> Option<T> {
+        let found = self.optional(key, parse);
+        if found.is_none() {
+            self.default(key, default.to_owned(), ());
+        }
+        found
+    }
+
     /// A text, when it is there; not empty.
     pub fn string(&mut self, key: &'static str) -> Option<String> {
         self.optional(key, not_empty)
@@ -237,17 +252,28 @@ impl<'a> Reader<'a> {
         self.optional(key, |text| choose(key, text, table))
     }
 
+    /// One of a table of words, with the word of the default; none only when the table lacks it.
+    pub fn choice_or<T: Clone>(
+        &mut self,
+        key: &'static str,
+        table: &[(&'static str, T)],
+        default: &str,
+    ) -> Option<T> {
+        if let Some(found) = self.choice(key, table) {
+            return Some(found);
+        }
+        let (name, value) = table.iter().find(|(name, _)| *name == default)?;
+        Some(self.default(key, (*name).to_owned(), value.clone()))
+    }
+
     /// One of a table of words; the first is the default.
     pub fn choice_or_first<T: Clone>(
         &mut self,
         key: &'static str,
         table: &[(&'static str, T)],
     ) -> Option<T> {
-        if let Some(found) = self.choice(key, table) {
-            return Some(found);
-        }
-        let (name, first) = table.first()?;
-        Some(self.default(key, (*name).to_owned(), first.clone()))
+        let (default, _) = table.first()?;
+        self.choice_or(key, table, default)
     }
 
     /// A list of texts, each read by `parse`; none when the key is absent. A single value is taken
