@@ -3,8 +3,8 @@
 //! * A window that lies within one cell counts there (1 s, 2.5 s, 5 s on the grid, or whatever a
 //!   restart left of one). A longer one counts whole in the cell where it ends, never spread:
 //!   where in its span the requests fell isn't known, and the judge's scores are of moments. Its
-//!   length counts as coverage of all the cells it spans, so nothing seems lost. A window off
-//!   the grid (an SDK that exports at :03) counts where it ends too.
+//!   length counts as coverage of all the cells it spans that are still open: windows of over 10 s
+//!   lose coverage. A window off the grid (an SDK that exports at :03) counts where it ends too.
 //! * The same part of a window again (route or CPU, with the same bounds and content) is a
 //!   duplicate; one with the same bounds and other content is another part, as a collector that
 //!   splits requests makes them; one that cuts an earlier interval of that part is refused. All
@@ -163,7 +163,7 @@ impl Grid {
         let pod = pods
             .entry(window.pod.as_str().into())
             .or_insert_with(|| Pod::new(window));
-        pod.take(window, index)
+        pod.take(window, index, self.open)
     }
 
     fn pods(&self) -> impl Iterator<Item = &Pod> {

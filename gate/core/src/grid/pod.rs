@@ -52,7 +52,7 @@ impl Pod {
         }
     }
 
-    pub(super) fn take(&mut self, window: &Window, index: u64) -> Outcome {
+    pub(super) fn take(&mut self, window: &Window, index: u64, open: u64) -> Outcome {
         let mut counted = Window {
             routes: Vec::new(),
             cpu: None,
@@ -90,12 +90,12 @@ impl Pod {
         }
         let empty = window.routes.is_empty() && window.cpu.is_none();
         let new = !counted.routes.is_empty() || counted.cpu.is_some();
-        let fresh = empty && self.cover(window, index);
+        let fresh = empty && self.cover(window, index, open);
         if !new && !fresh {
             return worst;
         }
         self.seen(window);
-        self.cover(window, index);
+        self.cover(window, index, open);
         let cell = self.open.entry(index).or_default();
         let key = (counted.start, counted.end, serde_text(&counted));
         cell.windows.insert(key, counted);
@@ -205,12 +205,11 @@ impl Pod {
     }
 
     /// Marks the span of a window as covered; false when it was.
-    fn cover(&mut self, window: &Window, index: u64) -> bool {
+    fn cover(&mut self, window: &Window, index: u64, open: u64) -> bool {
         let span = (window.start, window.end);
         let first = window.start.seconds() / CELL_SECONDS;
         let first = first.max(index.saturating_sub(SPAN_CELLS_MAX));
-        let open_from = self.first_open().unwrap_or(index).min(index);
-        for spanned in first.max(open_from)..index {
+        for spanned in first.max(open)..index {
             self.open.entry(spanned).or_default().covered.insert(span);
         }
         self.open.entry(index).or_default().covered.insert(span)

@@ -119,6 +119,11 @@ fn short_windows_add_up_and_long_ones_count_where_they_end() {
         (22, vec![row("a", 9, 1.0)]),
     ];
     assert_eq!(closed(&mut grid, 115), cells);
+    let mut grid = Grid::new();
+    grid.take(&window("v1", "a", 100, 105, 1));
+    closed(&mut grid, 105);
+    grid.take(&window("v1", "a", 105, 115, 9));
+    assert_eq!(closed(&mut grid, 115), cells[1..]);
 }
 
 #[test]
