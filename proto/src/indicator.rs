@@ -67,7 +67,6 @@ pub const HTTP: Names = Names {
         "http_requests_total",
         "http_requests",
         "http_request_total",
-        "promhttp_metric_handler_requests_total",
         "requests_total",
         "gin_requests_total",
         "echo_requests_total",

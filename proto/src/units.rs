@@ -1,7 +1,7 @@
 //! Durations (`5s`, `1m30s`, `250ms`) and sizes (`256KiB`, `4MiB`) as configuration writes them.
 //!
 //! Durations are Go's, without sign and fraction: whole numbers with a unit, in falling order.
-//! Sizes are bytes with an optional binary (`KiB`, `MiB`, `GiB`) or decimal unit (`kB`, `MB`, `GB`).
+//! Sizes are bytes, or have a binary (`KiB`, `MiB`, `GiB`) or decimal unit (`kB`, `MB`, `GB`).
 
 use std::fmt;
 use std::time::Duration;

@@ -2,7 +2,8 @@
 //!
 //! `serve --record` writes it, `replay` reads it, and the gate judges nothing else. Counts are
 //! increments. `requests` counts all requests that ended in the window, `latency` the successful
-//! ones alone. In files unknown fields are refused: a misspelt `error` would otherwise be a good canary.
+//! ones alone. In files unknown fields are refused: a misspelt `errors` would otherwise be a good
+//! canary.
 
 mod check;
 mod latency;
