@@ -7,5 +7,6 @@
     reason = "a test ends where something is not as it must be"
 )]
 
+mod evidence;
 mod splice;
 mod tidy;
