@@ -257,9 +257,9 @@ fn z(share: f64) -> f64 {
     for _ in 0..60 {
         let middle = 0.5 * (low + high);
         if tail(middle) > share {
-            low = middle
+            low = middle;
         } else {
-            high = middle
+            high = middle;
         }
     }
     0.5 * (low + high)
