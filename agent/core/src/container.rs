@@ -8,6 +8,7 @@
 use std::borrow::Cow;
 
 use davy_proto::UnixNanos;
+use memchr::memmem;
 use serde::Deserialize;
 
 /// Which of the app's outputs a line came from.
@@ -83,7 +84,8 @@ struct DockerLine<'a> {
 /// Reads a line with Docker's framing.
 pub fn docker(line: &str) -> Option<Piece<'_>> {
     // Saves parsing each JSON line of an app twice.
-    if !(line.starts_with('{') && line.contains("\"stream\":\"std")) {
+    let framed = || memmem::find(line.as_bytes(), b"\"stream\":\"std").is_some();
+    if !(line.starts_with("{\"") && framed()) {
         return None;
     }
     let DockerLine { log, stream, time } = serde_json::from_str(line).ok()?;

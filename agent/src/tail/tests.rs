@@ -190,7 +190,8 @@ async fn a_file_that_is_emptied_is_read_from_its_start() {
 }
 
 /// Scenario: the backend takes nothing while much is written and the file is rotated twice.
-/// Guarantees: not a line is lost, memory stays bounded, and offsets move only with acknowledgements.
+/// Guarantees: not a line is lost, memory stays bounded, and offsets move only with
+/// acknowledgements.
 #[tokio::test]
 async fn nothing_is_lost_while_the_pipeline_is_full() {
     let bench = Bench::new("app.log", 64 << 10, |_| ());

@@ -34,7 +34,7 @@ fn items(shape: &Shape, message: Message<'_>, depth: usize) -> Result<u64, Malfo
     let mut total = 0;
     for field in message.fields() {
         let field = field?;
-        if let Some((_, kind)) = shape.0.iter().find(|(number, _)| *number == field.number) {
+        if let Some(kind) = shape.kind(field.number) {
             total += field_items(kind, &field, depth)?;
         }
     }

@@ -6,8 +6,22 @@
 use Kind::{Fixed32, Fixed64, Id, Item, Nested, Packed64, PackedVarint, Text, Varint};
 use davy_proto::Signal;
 
-/// A message: its fields by number.
-pub(super) struct Shape(pub(super) &'static [(u32, Kind)]);
+/// A message: its fields in the order of their numbers.
+pub(super) struct Shape(&'static [(u32, Kind)]);
+
+impl Shape {
+    /// What the field of that number holds; none for an unknown one.
+    #[inline]
+    pub(super) fn kind(&self, number: u32) -> Option<&'static Kind> {
+        // A field is never further from the start than its number, and mostly just there.
+        let until = self.0.len().min(number as usize);
+        let before = self.0.get(..until).unwrap_or_default();
+        let found = before.iter().rev().find(|(known, _)| *known <= number);
+        found
+            .filter(|(known, _)| *known == number)
+            .map(|(_, kind)| kind)
+    }
+}
 
 /// What a field holds.
 pub(super) enum Kind {

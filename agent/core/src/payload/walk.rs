@@ -4,7 +4,6 @@
 //! had one. Source: <https://protobuf.dev/programming-guides/encoding/>.
 
 use std::fmt;
-use std::ops::Range;
 
 /// Largest field number of protobuf, 2²⁹ − 1.
 const FIELD_NUMBER_MAX: u64 = (1 << 29) - 1;
@@ -123,10 +122,7 @@ impl<'a> Field<'a> {
     }
 
     pub(crate) const fn malformed(&self, reason: Reason) -> Malformed {
-        Malformed {
-            offset: self.offset,
-            reason,
-        }
+        malformed(self.offset, reason)
     }
 }
 
@@ -145,8 +141,8 @@ impl<'a> Message<'a> {
 
     pub(crate) const fn fields(self) -> Fields<'a> {
         Fields {
-            message: self,
-            at: 0,
+            rest: self.bytes,
+            end: self.offset + self.bytes.len(),
         }
     }
 }
@@ -154,87 +150,94 @@ impl<'a> Message<'a> {
 /// Iterates over the fields of a message; ends after the first error.
 #[derive(Clone, Debug)]
 pub(crate) struct Fields<'a> {
-    message: Message<'a>,
-    at: usize,
+    rest: &'a [u8],
+    /// Where the message ends, from the start of the request.
+    end: usize,
 }
 
 impl<'a> Fields<'a> {
+    #[inline]
     fn field(&mut self) -> Result<Field<'a>, Malformed> {
-        let start = self.at;
+        let (start, offset) = (self.rest, self.offset());
         let key = self.varint()?;
         let number = key >> 3;
         if number == 0 || number > FIELD_NUMBER_MAX {
-            return Err(self.malformed(start, Reason::FieldNumber));
+            return Err(malformed(offset, Reason::FieldNumber));
         }
         let value = match (key & 7) as u8 {
             0 => Value::Varint(self.varint()?),
-            1 => self.skip(8).map(|_| Value::Fixed64)?,
+            1 => self.take(8).map(|_| Value::Fixed64)?,
             2 => {
                 let length = self.varint()?;
-                let length = usize::try_from(length)
-                    .map_err(|_| self.malformed(start, Reason::Truncated))?;
-                Value::Bytes(self.skip(length)?)
+                // A length that no machine could hold is certainly beyond the end.
+                Value::Bytes(self.take(usize::try_from(length).unwrap_or(usize::MAX))?)
             }
-            5 => self.skip(4).map(|_| Value::Fixed32)?,
-            other => return Err(self.malformed(start, Reason::BadWireType(other))),
+            5 => self.take(4).map(|_| Value::Fixed32)?,
+            other => return Err(malformed(offset, Reason::BadWireType(other))),
         };
+        let length = start.len() - self.rest.len();
         Ok(Field {
             number: number as u32,
             value,
-            raw: self.slice(start..self.at),
-            offset: self.message.offset + start,
+            raw: start.get(..length).unwrap_or_default(),
+            offset,
         })
     }
 
-    fn skip(&mut self, length: usize) -> Result<Message<'a>, Malformed> {
-        let start = self.at;
-        let left = self.message.bytes.len() - start;
-        if length > left {
-            return Err(self.malformed(start, Reason::Truncated));
-        }
-        self.at += length;
-        Ok(Message {
-            bytes: self.slice(start..self.at),
-            offset: self.message.offset + start,
-        })
+    #[inline]
+    fn take(&mut self, length: usize) -> Result<Message<'a>, Malformed> {
+        let offset = self.offset();
+        let Some((bytes, rest)) = self.rest.split_at_checked(length) else {
+            return Err(malformed(offset, Reason::Truncated));
+        };
+        self.rest = rest;
+        Ok(Message { bytes, offset })
     }
 
+    #[inline]
     fn varint(&mut self) -> Result<u64, Malformed> {
-        let rest = self.slice(self.at..self.message.bytes.len());
-        let (value, length) = varint(rest).map_err(|reason| self.malformed(self.at, reason))?;
-        self.at += length;
+        let (value, length) =
+            varint(self.rest).map_err(|reason| malformed(self.offset(), reason))?;
+        self.rest = self.rest.get(length..).unwrap_or_default();
         Ok(value)
     }
 
-    fn slice(&self, range: Range<usize>) -> &'a [u8] {
-        self.message.bytes.get(range).unwrap_or_default()
-    }
-
-    const fn malformed(&self, at: usize, reason: Reason) -> Malformed {
-        Malformed {
-            offset: self.message.offset + at,
-            reason,
-        }
+    const fn offset(&self) -> usize {
+        self.end - self.rest.len()
     }
 }
 
 impl<'a> Iterator for Fields<'a> {
     type Item = Result<Field<'a>, Malformed>;
 
+    #[inline]
     fn next(&mut self) -> Option<Self::Item> {
-        if self.at >= self.message.bytes.len() {
+        if self.rest.is_empty() {
             return None;
         }
         let field = self.field();
         if field.is_err() {
-            self.at = self.message.bytes.len();
+            self.rest = &[];
         }
         Some(field)
     }
 }
 
+const fn malformed(offset: usize, reason: Reason) -> Malformed {
+    Malformed { offset, reason }
+}
+
 /// The varint at the start of `bytes` and its length in bytes.
+#[inline]
 pub(crate) fn varint(bytes: &[u8]) -> Result<(u64, usize), Reason> {
+    match bytes.first() {
+        // Most are tags and lengths of one byte.
+        Some(byte) if *byte < 0x80 => Ok((u64::from(*byte), 1)),
+        _ => long_varint(bytes),
+    }
+}
+
+fn long_varint(bytes: &[u8]) -> Result<(u64, usize), Reason> {
     let mut value = 0u64;
     for (index, byte) in bytes.iter().take(VARINT_BYTES_MAX).enumerate() {
         if index == VARINT_BYTES_MAX - 1 && *byte > 1 {

@@ -73,7 +73,7 @@ impl<'de> Visitor<'de> for Depth {
     fn visit_u64<E: Error>(self, number: u64) -> Result<AnyValue, E> {
         Ok(any(match i64::try_from(number) {
             Ok(number) => Value::IntValue(number),
-            // OTLP has no unsigned integers, and a double would lose digits of what is mostly an id.
+            // OTLP has no unsigned integers, and a double would lose digits of what may be an id.
             Err(_) => Value::StringValue(number.to_string()),
         }))
     }

@@ -1,4 +1,5 @@
-//! klog's header, which Kubernetes components write: `I0102 15:04:05.678901 12345 file.go:67] text`.
+//! klog's header, as Kubernetes' own programs write it:
+//! `I0102 15:04:05.678901 12345 file.go:67] text`.
 //!
 //! Source: `k8s.io/klog/v2`, `formatHeader`, and its structured form, `"message" key="value"`.
 

@@ -5,9 +5,9 @@
 
 use opentelemetry_proto::tonic::common::v1::any_value::Value;
 
-/// Names without regard to case, with their numbers. Where appendix B gives syslog's and zap's names
-/// a number of their own, it stands; the short ones are zerolog's (three letters) and logrus's (four)
-/// on a console.
+/// Names without regard to case, with their numbers. Where appendix B gives syslog's and zap's
+/// names a number of their own, it stands; the short ones are zerolog's (three letters) and
+/// logrus's (four) on a console.
 const NAMES: &[(&str, i32)] = &[
     ("trace", 1),
     ("trac", 1),

@@ -6,6 +6,8 @@ use super::{Context, severity, string, timestamp};
 
 /// Words after the stamp among which a level is looked for.
 const WORDS_MAX: usize = 3;
+/// The first byte of an escape sequence.
+const ESCAPE: u8 = 0x1b;
 /// What Go's runtime prints before it exits.
 const CRASHES: &[&str] = &["panic: ", "fatal error: ", "runtime: out of memory"];
 
@@ -53,7 +55,7 @@ fn level(text: &str) -> Option<(i32, &str)> {
 ///
 /// Source: ECMA-48, control sequences: `ESC [`, parameters, a final byte from `@` to `~`.
 pub(super) fn without_colors(line: &str) -> std::borrow::Cow<'_, str> {
-    if !line.contains("\u{1b}[") {
+    if memchr::memchr(ESCAPE, line.as_bytes()).is_none() {
         return line.into();
     }
     let mut plain = String::with_capacity(line.len());

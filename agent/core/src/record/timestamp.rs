@@ -1,4 +1,4 @@
-//! Stamps of log lines: RFC 3339 and its relatives, Go's `log`, klog's, and numbers since the epoch.
+//! Stamps of log lines: RFC 3339 and its relatives, Go's `log`, klog's, numbers since the epoch.
 
 use std::fmt::Write as _;
 

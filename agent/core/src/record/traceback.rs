@@ -1,7 +1,7 @@
 //! Go's panics and fatal errors, joined to one record.
 //!
-//! Source: `runtime/traceback.go` and `runtime/panic.go` of Go 1.26: what is printed begins with one
-//! of a few words, and every line after it has one of a few shapes.
+//! Source: `runtime/traceback.go` and `runtime/panic.go` of Go 1.26: what is printed begins with
+//! one of a few words, and every line after it has one of a few shapes.
 
 /// What Go's runtime prints before it exits.
 const STARTS: &[&str] = &[
