@@ -1,10 +1,12 @@
 //! The verbs of the command line, and how they end.
 
-//mod check;
-//mod check_policy;
+mod check;
+mod check_policy;
 mod health;
-//mod replay;
+mod replay;
 mod serve;
+mod session;
+mod summary;
 
 use std::process::ExitCode;
 
@@ -25,9 +27,9 @@ pub(crate) struct Usage(pub(crate) String);
 pub fn run(command: Command) -> ExitCode {
     let result = match command {
         Command::Serve(options) => on_runtime(serve::run(options)),
-        Command::Check(_) => unreachable!(),
-        Command::Replay(_) => unreachable!(),
-        Command::CheckPolicy(_) => unreachable!(),
+        Command::Check(options) => on_runtime(check::run(options)),
+        Command::Replay(options) => replay::run(&options),
+        Command::CheckPolicy(options) => check_policy::run(&options),
         Command::Health(options) => on_runtime(health::run(options)),
         Command::Version => {
             println!("{}", version());
@@ -46,13 +48,8 @@ pub fn run(command: Command) -> ExitCode {
 
 /// Version, commit, build time and target, in a line.
 pub fn version() -> String {
-    format!(
-        "davy-gate {} (commit {}, built {}, {})",
-        env!("CARGO_PKG_VERSION"),
-        env!("DAVY_BUILD_COMMIT"),
-        env!("DAVY_BUILD_TIME"),
-        env!("DAVY_BUILD_TARGET"),
-    )
+    use davy_agent_core::buildinfo::{BUILD_TIME, COMMIT, TARGET, VERSION};
+    format!("davy-gate {VERSION} (commit {COMMIT}, built {BUILD_TIME}, {TARGET})")
 }
 
 fn on_runtime(work: impl Future<Output = anyhow::Result<ExitCode>>) -> anyhow::Result<ExitCode> {

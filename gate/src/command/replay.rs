@@ -67,16 +67,21 @@ fn arms(baseline: &str, canary: &str) -> anyhow::Result<(Arm, Arm)> {
 
 /// What a recording comes to.
 #[derive(Debug)]
-struct Replayed {
+pub(super) struct Replayed {
     /// The first verdict and each that differs from the one before.
-    changes: Vec<Evaluation>,
+    pub(super) changes: Vec<Evaluation>,
     /// The answer at the end.
-    last: Evaluation,
+    pub(super) last: Evaluation,
     /// What a reader of the result should know.
-    notes: Vec<String>,
+    pub(super) notes: Vec<String>,
 }
 
-fn replay(
+/// Judges the windows of `evidence`, a JSON line each.
+///
+/// # Errors
+///
+/// [`Usage`] for a line that is no window, with its number.
+pub(super) fn replay(
     mut evidence: impl BufRead,
     policy: &Policy,
     (baseline, canary): &(Arm, Arm),
@@ -99,10 +104,10 @@ fn replay(
     while let Some(window) = next {
         if (&window.namespace, &window.service) != (&of.0, &of.1) {
             let (service, of) = (&window.service, &of.1);
-            return Err(lines.refuse(format!("is of service {service}, those before of {of}")));
+            return Err(lines.refuse(&format!("is of service {service}, those before of {of}")));
         }
         if window.end.since(cell_end(newest)) > GAP_MAX {
-            return Err(lines.refuse("comes more than a week after the window before".to_owned()));
+            return Err(lines.refuse("comes more than a week after the window before"));
         }
         newest = newest.max(cell_of(window.end));
         // The windows of the newest cell may not all have been read.
@@ -111,7 +116,7 @@ fn replay(
         next = lines.next_window(&mut evidence)?;
     }
     session.advance(cell_end(newest + LATE_CELLS), |evaluation| {
-        changes.hear(evaluation)
+        changes.hear(evaluation);
     });
     let notes = notes(&session, (baseline, canary));
     Ok(Replayed {
@@ -188,8 +193,8 @@ impl Lines {
             if read.context("read the evidence")? == 0 {
                 return Ok(None);
             }
-            let line = std::str::from_utf8(&self.buffer)
-                .map_err(|_| self.refuse("is not UTF-8".to_owned()))?;
+            let line =
+                std::str::from_utf8(&self.buffer).map_err(|_| self.refuse("is not UTF-8"))?;
             let line = line.trim_end_matches(['\n', '\r']);
             if line.trim().is_empty() {
                 continue;
@@ -197,11 +202,11 @@ impl Lines {
             let window = Window::parse_line(line);
             return window
                 .map(Some)
-                .map_err(|error| self.refuse(error.to_string()));
+                .map_err(|error| self.refuse(&error.to_string()));
         }
     }
 
-    fn refuse(&self, reason: String) -> anyhow::Error {
+    fn refuse(&self, reason: &str) -> anyhow::Error {
         Usage(format!("line {}: {reason}", self.number)).into()
     }
 }

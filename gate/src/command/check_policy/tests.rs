@@ -26,7 +26,7 @@ fn options(rate: Option<f64>) -> CheckPolicy {
 }
 
 #[track_caller]
-fn check(text: &str, options: &CheckPolicy, expected: Expect) {
+fn check(text: &str, options: &CheckPolicy, expected: &Expect) {
     let printed = report("shop.yaml", text, options).unwrap_or_else(|usage| usage.0);
     expected.assert_eq(&printed);
 }
@@ -36,7 +36,7 @@ fn what_was_read_is_said() {
     check(
         DEMO,
         &options(None),
-        expect![[r#"
+        &expect![[r#"
         shop.yaml: ok
 
           service     shop
@@ -54,7 +54,7 @@ fn what_was_read_is_said() {
     check(
         "version: 1\n",
         &options(None),
-        expect![[r#"
+        &expect![[r#"
         shop.yaml: ok
 
           service     every one without a policy of its own
@@ -76,7 +76,7 @@ fn times_are_a_table() {
     check(
         DEMO,
         &options(Some(600.0)),
-        expect![[r#"
+        &expect![[r#"
             shop.yaml: ok
 
               service     shop
@@ -118,7 +118,7 @@ fn what_can_not_be_decided_comes_with_remedies() {
     check(
         "version: 1\n",
         &options(Some(20.0)),
-        expect![[r#"
+        &expect![[r#"
             shop.yaml: ok
 
               service     every one without a policy of its own
@@ -174,7 +174,7 @@ fn all_mistakes_are_said_at_once() {
     check(
         text,
         &wrong,
-        expect![[r#"
+        &expect![[r#"
         --rate: NaN is not above 0
         --weight: 1 is not in (0, 1)
         --errors: -0.1 is not in [0, 1)
