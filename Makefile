@@ -8,6 +8,7 @@ export DAVY_CACHE ?= $(HOME)/.cache/davy
 export GOTOOLCHAIN ?= local
 COMMIT := $(shell git rev-parse --short=12 HEAD 2>/dev/null || echo unknown)
 export DAVY_COMMIT ?= $(COMMIT)
+export DAVY_BUILD_TIME ?= $(shell git log -1 --format=%cI 2>/dev/null)
 
 .PHONY: help
 help: ## what each target does
@@ -15,8 +16,7 @@ help: ## what each target does
 
 .PHONY: demo
 demo: ## watch a good release approved and a bad one rolled back, on a real Go app
-	cargo build --locked --release -p davy-agent -p davy-gate
-	cargo build --locked --release -p davy-tests --bin davy-demo
+	cargo build --locked --release -p davy-agent -p davy-gate -p davy-tests --bin davy-agent --bin davy-gate --bin davy-demo
 	target/release/davy-demo
 
 .PHONY: test

@@ -13,6 +13,7 @@ use axum::http::{HeaderValue, header};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{Html, IntoResponse, Response};
 use axum::routing::{get, post};
+use davy_agent_core::buildinfo;
 use davy_transport::Token;
 
 use crate::engine::Engine;
@@ -130,10 +131,10 @@ async fn one(
 
 async fn version() -> Response {
     let body = serde_json::json!({
-        "version": env!("CARGO_PKG_VERSION"),
-        "commit": env!("DAVY_BUILD_COMMIT"),
-        "built": env!("DAVY_BUILD_TIME"),
-        "target": env!("DAVY_BUILD_TARGET"),
+        "version": buildinfo::VERSION,
+        "commit": buildinfo::COMMIT,
+        "build_time": buildinfo::BUILD_TIME,
+        "target": buildinfo::TARGET,
     });
     axum::Json(body).into_response()
 }
