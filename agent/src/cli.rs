@@ -51,18 +51,25 @@ pub enum Command {
 #[derive(Clone, Debug, Args)]
 pub struct Run {
     /// Configuration file (YAML, `version: 1`). Not needed: environment variables do the same.
-    #[arg(long, value_name = "FILE", env = "DAVY_CONFIG")]
+    #[arg(long, value_name = "FILE", env = "DAVY_CONFIG", hide_env_values = true)]
     pub config: Option<PathBuf>,
-    /// What to do about a configuration with mistakes, at the start and later.
+    /// What to do when the configuration has mistakes at the start. Later, a version with mistakes
+    /// changes nothing.
     #[arg(
         long,
         value_name = "WHAT",
         default_value = "exit",
-        env = "DAVY_ON_CONFIG_ERROR"
+        env = "DAVY_ON_CONFIG_ERROR",
+        hide_env_values = true
     )]
     pub on_config_error: OnConfigError,
     /// Write the addresses as bound, a JSON object, into FILE (for port 0).
-    #[arg(long, value_name = "FILE", env = "DAVY_ADDRESSES_FILE")]
+    #[arg(
+        long,
+        value_name = "FILE",
+        env = "DAVY_ADDRESSES_FILE",
+        hide_env_values = true
+    )]
     pub addresses_file: Option<PathBuf>,
 }
 
@@ -136,7 +143,7 @@ pub enum Output {
 #[derive(Debug, Args)]
 pub struct CheckConfig {
     /// Configuration file; environment variables are read as `run` reads them.
-    #[arg(long, value_name = "FILE", env = "DAVY_CONFIG")]
+    #[arg(long, value_name = "FILE", env = "DAVY_CONFIG", hide_env_values = true)]
     pub config: Option<PathBuf>,
 }
 
@@ -144,6 +151,6 @@ pub struct CheckConfig {
 #[derive(Debug, Args)]
 pub struct Health {
     /// Configuration file of the running agent, for its admin address.
-    #[arg(long, value_name = "FILE", env = "DAVY_CONFIG")]
+    #[arg(long, value_name = "FILE", env = "DAVY_CONFIG", hide_env_values = true)]
     pub config: Option<PathBuf>,
 }

@@ -20,7 +20,7 @@ use davy_config::{Collector, Environment, Mistakes, Node, Origin, Setting, parse
 
 pub use destination::{DestinationConfig, TlsConfig};
 pub use environment::{OTLP_VARIABLES, VARIABLES};
-pub use resource::Resource;
+pub use resource::{Resource, Texts};
 
 use crate::scrape::Target;
 use crate::tail::TailSettings;

@@ -105,6 +105,18 @@ impl Destination {
         self.health.clone()
     }
 
+    /// Stops delivering and gives the lanes back with all they hold, for another client to go on.
+    /// Requests under way have `grace` to be answered; one that is not may arrive twice.
+    pub async fn release(mut self, grace: Duration) -> Vec<Arc<Lane>> {
+        let paused = self.lanes.iter().map(|lane| lane.pause());
+        let _ = tokio::time::timeout(grace, futures_util::future::join_all(paused)).await;
+        self.tasks.shutdown().await;
+        for lane in &self.lanes {
+            lane.resume();
+        }
+        self.lanes
+    }
+
     /// Delivers what is queued for at most `grace`, without waiting between tries longer than it
     /// must; drops the rest for `reason`, counted, and returns its items.
     ///

@@ -211,6 +211,13 @@ impl Intake {
         self.shared.room.notify_waiters();
     }
 
+    /// Takes one lane out of the fan-out and leaves it to the caller.
+    pub fn remove_lane(&self, lane: &Arc<Lane>) {
+        let mut state = self.state();
+        state.lanes.retain(|known| !Arc::ptr_eq(known, lane));
+        state.share_bounds();
+    }
+
     /// All lanes, for `/status` and `/metrics`.
     pub fn lanes(&self) -> Vec<Arc<Lane>> {
         self.state().lanes.clone()

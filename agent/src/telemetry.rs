@@ -96,6 +96,7 @@ impl Telemetry {
             target: crate::TARGET,
         };
         metrics.build_info.get_or_create(&build).set(1);
+        metrics.start_time.set(crate::clock::now().seconds() as f64);
         Self(Arc::new(Inner { metrics, registry }))
     }
 
@@ -232,14 +233,13 @@ impl Telemetry {
     }
 
     /// Sets what the kernel says of the process.
-    pub fn process(&self, resident_bytes: u64, cpu_seconds: f64, start_seconds: f64) {
+    pub fn process(&self, resident_bytes: u64, cpu_seconds: f64) {
         self.0.metrics.resident_memory.set(signed(resident_bytes));
         let counted = self.0.metrics.cpu_seconds.get();
         self.0
             .metrics
             .cpu_seconds
             .inc_by((cpu_seconds - counted).max(0.0));
-        self.0.metrics.start_time.set(start_seconds);
     }
 
     /// Everything, as OpenMetrics text.

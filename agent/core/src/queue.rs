@@ -106,6 +106,11 @@ impl Queue {
         self.waiting.is_empty() && self.in_flight.is_empty()
     }
 
+    /// Whether a batch is under way.
+    pub fn is_under_way(&self) -> bool {
+        !self.in_flight.is_empty()
+    }
+
     /// Payloads that wait, those under way not counted.
     pub fn waiting(&self) -> usize {
         self.waiting.len()

@@ -151,7 +151,10 @@ mod tests {
     #[test]
     fn text_and_complaints() {
         let page = "# TYPE a counter\na 1\na 2\nb c\n";
-        check(page, false, &expect![[r#"
+        check(
+            page,
+            false,
+            &expect![[r#"
             resource
             scope davy-agent 0.1.0
             a counter 1
@@ -159,17 +162,26 @@ mod tests {
             1 lines were not read; the first: line 4: value is not a number
             1 samples of series that were there already were left out
             true
-        "#]]);
-        check(page, true, &expect![[r#"
+        "#]],
+        );
+        check(
+            page,
+            true,
+            &expect![[r#"
             ---
             line 4: value is not a number
             false
-        "#]]);
-        check("# TYPE a counter\n# EOF\n\n", true, &expect![[r#"
+        "#]],
+        );
+        check(
+            "# TYPE a counter\n# EOF\n\n",
+            true,
+            &expect![[r#"
             ---
             line 3: text after `# EOF`
             false
-        "#]]);
+        "#]],
+        );
     }
 
     /// Guarantees: the three forms say the same.

@@ -1,7 +1,7 @@
 //! Environment variables, laid over the tree of the file.
 //!
 //! The OpenTelemetry names follow its specification
-//! (<https://opentelemetry.io/docs/specs/otel/protocol/exporter/>): a variable of a signal wins over
+//! (<https://opentelemetry.io/docs/specs/otel/protocol/exporter/>): a signal's variable wins over
 //! the general one, the base endpoint gets `/v1/<signal>` and a signal's own is used as it is. An
 //! empty variable counts as unset. Where a variable names an endpoint, the variables are the
 //! destinations, and the file's are set aside; where none does, the general ones apply to the

@@ -12,13 +12,16 @@ const FIXED: [&str; 3] = [
     semconv::K8S_NAMESPACE_NAME,
 ];
 
-/// Resource attributes of the app, texts by name.
+/// Texts by name.
+pub type Texts = Vec<(String, String)>;
+
+/// Resource attributes of the app.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Resource(Vec<(String, String)>);
+pub struct Resource(Texts);
 
 impl Resource {
     /// These attributes; of two with one name the later counts.
-    pub fn new(attributes: Vec<(String, String)>) -> Self {
+    pub fn new(attributes: Texts) -> Self {
         let mut resource = Self::default();
         for (key, value) in attributes {
             resource.set(&key, value);
@@ -44,7 +47,7 @@ impl Resource {
     }
 
     /// The attributes that the app may override, and those that nothing overrides.
-    pub fn split(&self) -> (Vec<(String, String)>, Vec<(String, String)>) {
+    pub fn split(&self) -> (Texts, Texts) {
         self.0
             .iter()
             .cloned()

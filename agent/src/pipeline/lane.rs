@@ -43,6 +43,8 @@ struct State {
     /// must be gone, and whom to tell.
     pending: VecDeque<(u64, Arc<Acknowledge>)>,
     closed: bool,
+    /// No batch is given out: another task takes over.
+    paused: bool,
 }
 
 /// What a payload of that many bytes takes from a bound.
@@ -64,6 +66,7 @@ impl Lane {
             bytes_max: 0,
             pending: VecDeque::new(),
             closed: false,
+            paused: false,
         };
         Self {
             destination: destination.into(),
@@ -109,7 +112,9 @@ impl Lane {
             let ready = self.ready.notified();
             {
                 let mut state = self.state();
-                if let Some(batch) = state.queue.batch(bytes_max) {
+                if !state.paused
+                    && let Some(batch) = state.queue.batch(bytes_max)
+                {
                     return Some(batch);
                 }
                 if state.closed && state.queue.is_empty() {
@@ -152,6 +157,30 @@ impl Lane {
         let Dropped { items, .. } = self.settle(Queue::discard);
         self.telemetry
             .dropped(self.signal, &self.destination, reason, items);
+    }
+
+    /// Gives out no batch until [`Lane::resume`], and returns when none is under way.
+    pub async fn pause(&self) {
+        loop {
+            let settled = self.room.notified();
+            {
+                let mut state = self.state();
+                state.paused = true;
+                if !state.queue.is_under_way() {
+                    return;
+                }
+            }
+            settled.await;
+        }
+    }
+
+    /// Gives out batches again; one that is still under way was not delivered.
+    pub fn resume(&self) {
+        let mut state = self.state();
+        state.paused = false;
+        state.queue.nack();
+        drop(state);
+        self.ready.notify_one();
     }
 
     /// Nothing more comes: what is queued is still delivered, then [`Lane::batch`] gives none.
