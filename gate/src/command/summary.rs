@@ -215,3 +215,6 @@ pub(super) fn grouped(number: f64) -> String {
     }
     text
 }
+
+#[cfg(test)]
+mod tests;

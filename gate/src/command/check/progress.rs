@@ -3,6 +3,7 @@
 use std::io::Write;
 use std::time::Duration;
 
+use davy_gate_core::judge::Unavailable;
 use davy_gate_core::policy::{Gate, Policy};
 use davy_proto::units::format_duration;
 use davy_proto::verdict::{Evaluation, Objective, ObjectiveVerdict, Verdict};
@@ -10,6 +11,9 @@ use davy_proto::verdict::{Evaluation, Objective, ObjectiveVerdict, Verdict};
 use super::source::Source;
 use super::target::Side;
 use crate::command::summary::{Seen, grouped, interval, percent};
+
+/// Until then no expectation is told where there is none.
+const EXPECTS_AFTER: Duration = Duration::from_secs(60);
 
 /// Writes progress. Nothing here can fail the check: what can't be written is left out.
 pub(super) struct Progress<W> {
@@ -116,6 +120,8 @@ impl<W: Write> Progress<W> {
             (false, None, Some(eta)) => {
                 format!(", {} to go", format_duration(Duration::from_secs(eta)))
             }
+            // At first there is too little to expect anything from.
+            (false, None, None) if elapsed < EXPECTS_AFTER => String::new(),
             (false, None, None) => ", not expected before the deadline".to_owned(),
         };
         parts.push(format!("{}{eta}", self.colored(answer.verdict)));
@@ -150,6 +156,8 @@ fn objective(objective: &Objective) -> Option<String> {
     let name = &objective.name;
     let compared = objective.rollback_above.is_some();
     match objective.verdict {
+        // Nothing yet: it warms up, or had no requests of that kind.
+        ObjectiveVerdict::Unavailable if waits(objective) => return Some(format!("{name} ?")),
         ObjectiveVerdict::Unavailable => return Some(format!("{name} can't be judged")),
         ObjectiveVerdict::Rollback if !compared => return Some(format!("{name} worse")),
         _ if !compared => return None,
@@ -169,6 +177,15 @@ fn objective(objective: &Objective) -> Option<String> {
         ObjectiveVerdict::Undecided | ObjectiveVerdict::Unavailable => {}
     }
     Some(text)
+}
+
+/// Whether it is judged as soon as both arms report it.
+fn waits(objective: &Objective) -> bool {
+    let waits = [Unavailable::NoBaseline, Unavailable::NoCanary].map(|why| why.to_string());
+    objective
+        .reason
+        .as_ref()
+        .is_some_and(|reason| waits.contains(reason))
 }
 
 /// Why an instance never answered.
