@@ -15,7 +15,10 @@ use prometheus_client::registry::{Metric, Registry};
 use std::sync::atomic::AtomicU64;
 
 pub use labels::DropReason;
-use labels::{BuildLabels, DropLabels, KindLabels, LaneLabels, OutcomeLabels, SourceLabels};
+use labels::{
+    BuildLabels, DestinationLabels, DropLabels, KindLabels, LaneLabels, OutcomeLabels,
+    RefusalLabels, SourceLabels, TargetLabels,
+};
 
 type Seconds = Gauge<f64, AtomicU64>;
 
@@ -42,7 +45,7 @@ metrics! {
     /// Points, log records and spans taken in.
     received_items: Family<SourceLabels, Counter> = "davy_agent_received_items",
     /// Requests of senders that were refused, by reason.
-    refused_requests: Family<OutcomeLabels, Counter> = "davy_agent_refused_requests",
+    refused_requests: Family<RefusalLabels, Counter> = "davy_agent_refused_requests",
     /// Points, log records and spans that a destination acknowledged.
     exported_items: Family<LaneLabels, Counter> = "davy_agent_exported_items",
     /// Points, log records and spans that a destination refused for good (partial success).
@@ -56,9 +59,9 @@ metrics! {
     /// Bound of all queues together, in bytes.
     queue_bytes_max: Gauge = "davy_agent_queue_bytes_max",
     /// Export requests, by outcome: accepted, partial, retry or permanent.
-    export_requests: Family<OutcomeLabels, Counter> = "davy_agent_export_requests",
+    export_requests: Family<DestinationLabels, Counter> = "davy_agent_export_requests",
     /// Scrapes, by target and outcome.
-    scrapes: Family<OutcomeLabels, Counter> = "davy_agent_scrapes",
+    scrapes: Family<TargetLabels, Counter> = "davy_agent_scrapes",
     /// Oddities of the input, by source and kind; the input was used all the same.
     anomalies: Family<KindLabels, Counter> = "davy_agent_anomalies",
     /// Windows of evidence, by outcome.
@@ -115,11 +118,8 @@ impl Telemetry {
 
     /// A sender's request that was refused; `reason` is one of a few words.
     pub fn refused(&self, source: &'static str, reason: &'static str) {
-        self.0
-            .metrics
-            .refused_requests
-            .get_or_create(&outcome(source, reason))
-            .inc();
+        let labels = RefusalLabels { source, reason };
+        self.0.metrics.refused_requests.get_or_create(&labels).inc();
     }
 
     /// Items that a destination acknowledged.
@@ -157,20 +157,20 @@ impl Telemetry {
 
     /// An export request to a destination; `outcome` is accepted, partial, retry or permanent.
     pub fn export_request(&self, destination: &str, outcome: &'static str) {
-        self.0
-            .metrics
-            .export_requests
-            .get_or_create(&self::outcome(destination, outcome))
-            .inc();
+        let labels = DestinationLabels {
+            destination: destination.to_owned(),
+            outcome,
+        };
+        self.0.metrics.export_requests.get_or_create(&labels).inc();
     }
 
     /// A scrape; `outcome` is ok or a short reason.
     pub fn scrape(&self, target: &str, outcome: &'static str) {
-        self.0
-            .metrics
-            .scrapes
-            .get_or_create(&self::outcome(target, outcome))
-            .inc();
+        let labels = TargetLabels {
+            target: target.to_owned(),
+            outcome,
+        };
+        self.0.metrics.scrapes.get_or_create(&labels).inc();
     }
 
     /// Something odd in the input; `kind` is one of a few words.
@@ -187,7 +187,7 @@ impl Telemetry {
 
     /// A window of evidence; `outcome` is sent, empty, dropped or rejected.
     pub fn evidence_window(&self, outcome: &'static str) {
-        let labels = self::outcome("gate", outcome);
+        let labels = OutcomeLabels { outcome };
         self.0.metrics.evidence_windows.get_or_create(&labels).inc();
     }
 
@@ -198,11 +198,8 @@ impl Telemetry {
 
     /// A configuration that was read; `outcome` is applied, unchanged or refused.
     pub fn config_reload(&self, outcome: &'static str) {
-        self.0
-            .metrics
-            .config_reloads
-            .get_or_create(&self::outcome("file", outcome))
-            .inc();
+        let labels = OutcomeLabels { outcome };
+        self.0.metrics.config_reloads.get_or_create(&labels).inc();
     }
 
     /// Sets what is measured when `/metrics` is asked for: a lane's queue.
@@ -275,13 +272,6 @@ fn lane(signal: Signal, destination: &str) -> LaneLabels {
     LaneLabels {
         signal: signal.as_str(),
         destination: destination.to_owned(),
-    }
-}
-
-fn outcome(source: &str, outcome: &'static str) -> OutcomeLabels {
-    OutcomeLabels {
-        source: source.to_owned(),
-        outcome,
     }
 }
 

@@ -174,7 +174,7 @@ async fn what_is_not_taken_now_is_tried_again_and_order_is_kept() {
     let (lost, state, metrics) = fixture.finish(LONG).await;
     assert_eq!((lost, state.error), (0, None));
     assert_eq!(*taken.lock().expect("lock"), [0, 1, 2]);
-    let retried = "davy_agent_export_requests_total{source=\"backend\",outcome=\"retry\"} 1";
+    let retried = "davy_agent_export_requests_total{destination=\"backend\",outcome=\"retry\"} 1";
     assert_counted(&metrics, &[retried]);
 }
 

@@ -129,7 +129,7 @@ async fn the_oldest_window_goes_when_the_gate_is_away_too_long() {
         keeper.close(&outbox);
     }
     assert_eq!(state.snapshot().waiting, OUTBOX_WINDOWS);
-    let dropped = r#"davy_agent_evidence_windows_total{source="gate",outcome="dropped"} 3"#;
+    let dropped = r#"davy_agent_evidence_windows_total{outcome="dropped"} 3"#;
     assert!(
         telemetry.encode().contains(dropped),
         "{}",

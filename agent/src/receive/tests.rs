@@ -136,7 +136,7 @@ async fn malformed_requests_are_refused_for_good() {
         }
     }
     assert_eq!(lane.counts().pushed, 0);
-    let refused = "source=\"otlp_http\",outcome=\"malformed\"} 4";
+    let refused = "source=\"otlp_http\",reason=\"malformed\"} 4";
     assert!(intake.telemetry().encode().contains(refused));
 }
 

@@ -44,6 +44,12 @@ pub(super) struct BuildLabels {
 }
 
 #[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
+pub(super) struct DestinationLabels {
+    pub(super) destination: String,
+    pub(super) outcome: &'static str,
+}
+
+#[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
 pub(super) struct DropLabels {
     pub(super) signal: &'static str,
     pub(super) destination: String,
@@ -64,12 +70,23 @@ pub(super) struct LaneLabels {
 
 #[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
 pub(super) struct OutcomeLabels {
-    pub(super) source: String,
     pub(super) outcome: &'static str,
+}
+
+#[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
+pub(super) struct RefusalLabels {
+    pub(super) source: &'static str,
+    pub(super) reason: &'static str,
 }
 
 #[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
 pub(super) struct SourceLabels {
     pub(super) signal: &'static str,
     pub(super) source: String,
+}
+
+#[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
+pub(super) struct TargetLabels {
+    pub(super) target: String,
+    pub(super) outcome: &'static str,
 }

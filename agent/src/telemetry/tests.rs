@@ -18,3 +18,14 @@ fn names_are_those_users_rely_on() {
     assert!(text.contains("davy_agent_build_info{version=\""), "{text}");
     assert!(text.ends_with("# EOF\n"));
 }
+
+/// Guarantees: the guide lists every metric.
+#[test]
+fn the_guide_is_complete() {
+    let guide = include_str!("../../../docs/telemetry.md");
+    for (name, help) in METRICS {
+        let listed = [format!("`{name}`"), format!("`{name}_total`")];
+        assert!(listed.iter().any(|name| guide.contains(name)), "docs/telemetry.md lacks {name}");
+        assert!(help.trim().ends_with('.'), "{name}: a sentence");
+    }
+}
