@@ -66,6 +66,11 @@ impl Watched {
                 if running.error.as_ref() != Some(&error) {
                     refuse(running, error);
                 }
+                // When it is back it is read, even if it is as it was.
+                self.file = Some(File {
+                    path: known.path.clone(),
+                    text: String::new(),
+                });
                 return;
             }
         };

@@ -57,6 +57,9 @@ impl Outputs {
                 waiting.extend(destination.release(HANDOVER).await);
             } else {
                 intake.remove_lanes(&old.name);
+                for signal in &old.signals {
+                    intake.telemetry().forget_queue(*signal, &old.name);
+                }
                 tokio::spawn(destination.finish(FAREWELL, DropReason::DestinationRemoved));
             }
         }

@@ -25,7 +25,10 @@ fn the_guide_is_complete() {
     let guide = include_str!("../../../docs/telemetry.md");
     for (name, help) in METRICS {
         let listed = [format!("`{name}`"), format!("`{name}_total`")];
-        assert!(listed.iter().any(|name| guide.contains(name)), "docs/telemetry.md lacks {name}");
+        assert!(
+            listed.iter().any(|name| guide.contains(name)),
+            "docs/telemetry.md lacks {name}"
+        );
         assert!(help.trim().ends_with('.'), "{name}: a sentence");
     }
 }
