@@ -44,6 +44,8 @@ const EXIT_UNAVAILABLE: u8 = 69;
 const ANSWER_WITHIN: Duration = Duration::from_secs(30);
 /// A page without a metric of requests for so long has none, or nobody calls the instance.
 const REQUESTS_WITHIN: Duration = Duration::from_secs(60);
+/// The canary's first cell may begin that much before the check, which shifts its deadline.
+const GIVE_UP_FIRST: Duration = Duration::from_secs(10);
 /// What a deadline of the policy, which counts from the canary's first cell, may add to it.
 const FIRST_CELL_WITHIN: Duration = Duration::from_secs(30);
 
@@ -175,8 +177,11 @@ impl<W: Write> Checking<W> {
             .service
             .clone()
             .unwrap_or_else(|| "service".to_owned());
-        // Expectations are told apart by whether they come before the deadline.
-        policy.timing.max_duration = give_up.unwrap_or(policy.timing.max_duration);
+        // Expectations are told apart by whether they come before the deadline; the flag's is kept
+        // here, by the clock, so the policy's must not come before it.
+        if let Some(give_up) = give_up {
+            policy.timing.max_duration = give_up.saturating_add(GIVE_UP_FIRST);
+        }
         let key = Key {
             namespace: String::new(),
             service: service.clone(),
@@ -259,7 +264,10 @@ impl<W: Write> Checking<W> {
 
     fn announce(&mut self) {
         let timing = self.policy.timing;
-        let (least, most) = (timing.min_duration, timing.max_duration);
+        let (least, most) = (
+            timing.min_duration,
+            self.give_up.unwrap_or(timing.max_duration),
+        );
         if least > most {
             let (least, most) = (format_duration(least), format_duration(most));
             self.progress.note(&format!(
@@ -317,7 +325,11 @@ impl<W: Write> Checking<W> {
         let mut answer = self.session.evaluate();
         if !answer.is_final {
             answer.verdict = Verdict::Undecided;
-            answer.reason = format!("{why}: {}", answer.reason);
+            let reason = answer
+                .reason
+                .strip_prefix("undecided: ")
+                .unwrap_or(&answer.reason);
+            answer.reason = format!("{why}: {reason}");
         }
         Ended::Judged(Box::new(answer))
     }

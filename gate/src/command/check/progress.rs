@@ -163,9 +163,12 @@ fn objective(objective: &Objective) -> Option<String> {
         _ if !compared => return None,
         _ => {}
     }
-    let ratio = objective
-        .ratio
-        .map_or_else(|| "?".to_owned(), |ratio| format!("{ratio:.2}"));
+    let ratio = match (objective.ratio, objective.canary, objective.unit.as_deref()) {
+        (Some(ratio), _, _) => format!("{ratio:.2}"),
+        // Without errors of the baseline there is no ratio.
+        (None, Some(canary), Some("1")) => percent(canary),
+        _ => "?".to_owned(),
+    };
     let mut text = format!("{name} {ratio}");
     if let Some(interval) = interval(objective) {
         text.push(' ');

@@ -276,6 +276,27 @@ async fn a_check_gives_up_undecided() {
     assert_eq!(exit_code(evaluation.verdict), 2);
 }
 
+/// Guarantees: the time given on the command line ends as undecided, whatever the policy says of
+/// its own deadline.
+#[tokio::test]
+async fn giving_up_is_not_the_deadline_of_the_policy() {
+    let (baseline, canary) = (serve(GOOD, 1).await, serve(GOOD, 2).await);
+    let policy = "version: 1\ntiming: {max_duration: 10m}\non_deadline: rollback\n";
+    let options = Options {
+        policy,
+        give_up: Some(20),
+        ..OPTIONS
+    };
+    let result = check((&baseline, &canary), options, pending()).await;
+    let evaluation = result.evaluation();
+    assert_eq!(evaluation.verdict, Verdict::Undecided, "{}", result.said);
+    assert!(
+        evaluation.reason.starts_with("gave up after 20s: "),
+        "{}",
+        evaluation.reason
+    );
+}
+
 #[tokio::test]
 async fn the_deadline_of_the_policy_holds() {
     let (baseline, canary) = (serve(GOOD, 1).await, serve(GOOD, 2).await);
