@@ -126,10 +126,10 @@ fn row(out: &mut String, objective: &Objective) {
         (Some(ratio), low, high) => format!("×{ratio:.2} {}", bounds(low, high)),
         (None, ..) => "–".to_owned(),
     };
-    let _ = write!(
+    let _ = writeln!(
         out,
         "<div class=\"objective {state}\"><b>{}</b> <span>{state}</span> \
-         <span>{} vs {}</span> <span>{}</span>{}{}</div>\n",
+         <span>{} vs {}</span> <span>{}</span>{}{}</div>",
         escape(&objective.name),
         escape(&value(objective.canary)),
         escape(&value(objective.baseline)),

@@ -57,7 +57,8 @@ fn as_markdown() {
         | stability | - | 0 | - | - | 0 | safe |
 
         after 48 s; 23,040 baseline and 5,761 canary requests; confidence 99.3 %; coverage 100 %
-    "#]].assert_eq(&render(&evaluation(), &SEEN, Summary::Markdown));
+    "#]]
+    .assert_eq(&render(&evaluation(), &SEEN, Summary::Markdown));
 }
 
 #[test]
