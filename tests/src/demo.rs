@@ -22,6 +22,8 @@ use site::{Release, Site};
 const RATE: f64 = 600.0;
 /// Share of them that the canary gets.
 const CANARY_WEIGHT: f64 = 0.2;
+/// Requests a second while the stable instances run alone: as many for each as beside a canary.
+const STABLE_RATE: f64 = RATE * (1.0 - CANARY_WEIGHT);
 /// Stable instances.
 const STABLE_INSTANCES: usize = 4;
 /// How long the baseline runs alone, so that the judge learns how its pods vary.
@@ -78,7 +80,7 @@ pub async fn run() -> anyhow::Result<()> {
         .context("start gate, receiver and payments")?;
     fleet.start_stable(stable, STABLE_INSTANCES)?;
     let alone = Plan {
-        rate: RATE * (1.0 - CANARY_WEIGHT),
+        rate: STABLE_RATE,
         targets: fleet.targets(0.0),
     };
     let load = Load::start(alone, 2, 1);

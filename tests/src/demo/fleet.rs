@@ -42,7 +42,7 @@ struct Programs {
 }
 
 /// One instance of the shop and the agent beside it; the app ends first.
-struct Instance {
+pub(super) struct Instance {
     app: Process,
     agent: Process,
     authority: String,
@@ -110,16 +110,17 @@ impl Fleet {
         &self.gate_http
     }
 
-    /// Starts the stable instances, in place of those that run.
-    pub(super) fn start_stable(&mut self, release: &Release, count: usize) -> anyhow::Result<()> {
-        for slot in 0..count {
-            let instance = self.instance(release)?;
-            match self.stable.get_mut(slot) {
-                Some(old) => std::mem::replace(old, instance).stop()?,
-                None => self.stable.push(instance),
-            }
-        }
-        Ok(())
+    /// Starts stable instances and gives those that ran before: they still answer, until the load
+    /// goes elsewhere and [`retire`] stops them.
+    pub(super) fn start_stable(
+        &mut self,
+        release: &Release,
+        count: usize,
+    ) -> anyhow::Result<Vec<Instance>> {
+        let started: Vec<_> = (0..count)
+            .map(|_| self.instance(release))
+            .collect::<Result<_, _>>()?;
+        Ok(std::mem::replace(&mut self.stable, started))
     }
 
     pub(super) fn start_canary(&mut self, release: &Release) -> anyhow::Result<()> {
@@ -141,8 +142,9 @@ impl Fleet {
         Ok(())
     }
 
-    pub(super) fn stop_canary(&mut self) -> anyhow::Result<()> {
-        self.canary.drain(..).try_for_each(Instance::stop)
+    /// Takes the canary out of the load's targets; [`retire`] stops it.
+    pub(super) fn take_canary(&mut self) -> Vec<Instance> {
+        std::mem::take(&mut self.canary)
     }
 
     /// Who gets requests: the canary together `weight` of them, the stable ones the rest.
@@ -175,8 +177,8 @@ impl Fleet {
 
     /// Stops everything in order, so that what is on its way arrives.
     pub(super) fn stop(mut self) -> anyhow::Result<Forwarded> {
-        self.stop_canary()?;
-        self.stable.drain(..).try_for_each(Instance::stop)?;
+        retire(std::mem::take(&mut self.canary))?;
+        retire(std::mem::take(&mut self.stable))?;
         self.gate.terminate(GRACE)?;
         self.payments.terminate(GRACE)?;
         let counts = self.receiver.counts();
@@ -255,12 +257,13 @@ impl Fleet {
     }
 }
 
-impl Instance {
-    fn stop(mut self) -> anyhow::Result<()> {
-        self.app.terminate(GRACE)?;
-        self.agent.terminate(GRACE)?;
-        Ok(())
+/// Stops instances that get no requests any more, each app before its agent.
+pub(super) fn retire(instances: Vec<Instance>) -> anyhow::Result<()> {
+    for mut instance in instances {
+        instance.app.terminate(GRACE)?;
+        instance.agent.terminate(GRACE)?;
     }
+    Ok(())
 }
 
 impl Forwarded {

@@ -12,9 +12,9 @@ use hyper_util::rt::TokioExecutor;
 use tokio::time::{Instant, interval, sleep};
 
 use super::console::Console;
-use super::fleet::Fleet;
+use super::fleet::{Fleet, retire};
 use super::site::{Release, Site};
-use super::{CANARY_WEIGHT, HISTORY, RATE, STABLE, STABLE_INSTANCES};
+use super::{CANARY_WEIGHT, HISTORY, RATE, STABLE, STABLE_INSTANCES, STABLE_RATE};
 use crate::kit::load::{Load, Plan, Tally};
 use crate::kit::process::wait_until;
 
@@ -51,7 +51,7 @@ impl Act<'_> {
             "{baseline} runs alone for {seconds} s, so that the gate learns how its instances vary"
         ));
         self.load.change(Plan {
-            rate: RATE * (1.0 - CANARY_WEIGHT),
+            rate: STABLE_RATE,
             targets: fleet.targets(0.0),
         });
         for _ in 0..seconds / 20 {
@@ -138,15 +138,16 @@ impl Act<'_> {
             self.console.say(&format!(
                 "        current -> {version}; the instances restart on it"
             ));
-            fleet.start_stable(self.release, STABLE_INSTANCES)?;
+            let mut retired = fleet.start_stable(self.release, STABLE_INSTANCES)?;
+            retired.extend(fleet.take_canary());
             self.load.change(Plan {
-                rate: RATE * (1.0 - CANARY_WEIGHT),
+                rate: STABLE_RATE,
                 targets: fleet.targets(0.0),
             });
-            fleet.stop_canary()?;
+            retire(retired)?;
         } else {
             self.load.change(Plan {
-                rate: RATE * (1.0 - CANARY_WEIGHT),
+                rate: STABLE_RATE,
                 targets: fleet.targets(0.0),
             });
             fleet.await_canary_stopped()?;

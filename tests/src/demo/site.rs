@@ -15,6 +15,9 @@ pub(super) struct Release {
     pub(super) cpu_factor: &'static str,
 }
 
+/// Keeps the folder, with logs and recorded evidence, when it is set.
+const KEEP: &str = "DAVY_DEMO_KEEP";
+
 /// A folder with everything in it; removed when dropped.
 pub(super) struct Site {
     folder: tempfile::TempDir,
@@ -24,7 +27,12 @@ pub(super) struct Site {
 
 impl Site {
     pub(super) fn lay_out(releases: &[Release]) -> anyhow::Result<Self> {
-        let folder = tempfile::Builder::new().prefix("davy-demo-").tempdir()?;
+        let keep = std::env::var_os(KEEP).is_some();
+        let mut folder = tempfile::Builder::new();
+        let folder = folder
+            .prefix("davy-demo-")
+            .disable_cleanup(keep)
+            .tempdir()?;
         let checkout = Path::new(env!("CARGO_MANIFEST_DIR"))
             .join("..")
             .canonicalize()?;
