@@ -284,10 +284,12 @@ fn count_anomalies(telemetry: &Telemetry, tally: &Tally, notes: &Notes) {
         ("duplicate_samples", tally.duplicates),
         ("unholdable_timestamps", tally.unholdable_timestamps),
         ("bad_counts", notes.bad_counts),
+        ("bad_natives", notes.bad_natives),
         ("count_mismatches", notes.count_mismatches),
         ("decreasing_histograms", notes.decreasing_histograms),
         ("gauge_histograms", notes.gauge_histograms),
         ("reserved_names", notes.reserved_names),
+        ("unsupported_natives", notes.unsupported_natives),
         ("without_count", notes.without_count),
     ] {
         telemetry.anomaly("scrape", kind, count);

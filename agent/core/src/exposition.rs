@@ -4,6 +4,9 @@
 //! an escape in it is allocated. Labels and exemplars of all samples stand in one arena each, so a
 //! page of ten thousand samples costs a handful of allocations.
 //!
+//! Text, OpenMetrics and delimited protobuf ([`protobuf`]) give the same [`Page`]; protobuf alone
+//! has native histograms ([`Native`]).
+//!
 //! Reading is lenient: a bad line costs that line, is counted, and the first one is kept with its
 //! number and reason ([`Tally`]). With [`Options::strict`] the text of the format's specification
 //! is the authority, and the first offence fails the page (`line 12: …`). Limits fail the page
@@ -13,8 +16,9 @@
 
 use std::borrow::Cow;
 
-pub use error::{LineError, PageError, Reason};
+pub use error::{LineError, PageError, Piece, Reason};
 pub use family::{Format, Kind, Role};
+pub use protobuf::{Buckets, Native};
 pub use sniff::sniff;
 
 mod error;
@@ -22,6 +26,7 @@ mod family;
 mod line;
 mod number;
 mod page;
+mod protobuf;
 mod reader;
 mod sniff;
 mod strict;
@@ -87,6 +92,8 @@ pub struct Page<'a> {
     pub tally: Tally,
     labels: Vec<Label<'a>>,
     exemplars: Vec<Exemplar>,
+    /// Native histograms, grouped by family; each has classic samples beside it, `+Inf` at least.
+    natives: Vec<Native<'a>>,
 }
 
 impl<'a> Page<'a> {
@@ -113,6 +120,29 @@ impl<'a> Page<'a> {
     /// Returns a sample's exemplar.
     pub fn exemplar(&self, sample: &Sample) -> Option<&Exemplar> {
         self.exemplars.get(sample.exemplar? as usize)
+    }
+
+    /// Returns the native histograms, grouped by family.
+    pub fn natives(&self) -> &[Native<'a>] {
+        &self.natives
+    }
+
+    /// Returns the native histogram of the point that a classic sample belongs to.
+    pub(crate) fn native(&self, sample: &Sample) -> Option<&Native<'a>> {
+        let key = (sample.family, sample.first_label);
+        let from = self
+            .natives
+            .partition_point(|native| (native.family, native.first_label) < key);
+        let natives = self.natives.get(from..).unwrap_or_default().iter();
+        natives
+            .take_while(|native| (native.family, native.first_label) == key)
+            .find(|native| native.time_unix_nano == sample.time_unix_nano)
+    }
+
+    /// Returns a native histogram's exemplars.
+    pub fn native_exemplars(&self, native: &Native<'_>) -> &[Exemplar] {
+        let (from, to) = (native.first_exemplar as usize, native.end_exemplar as usize);
+        self.exemplars.get(from..to).unwrap_or_default()
     }
 
     /// Returns an exemplar's labels in the page's order.
@@ -148,7 +178,7 @@ pub struct Sample {
     pub value: f64,
     /// An explicit timestamp, Unix nanoseconds.
     pub time_unix_nano: Option<u64>,
-    /// The line it stands on, from 1.
+    /// The line or message it stands in, from 1.
     pub line: u32,
     first_label: u32,
     end_label: u32,
@@ -219,7 +249,10 @@ pub fn parse<'a>(
         return Err(PageError::BodyTooLarge { limit });
     }
     let format = sniff(content_type, bytes)?;
-    let page = reader::read(bytes, format, options)?;
+    let page = match format {
+        Format::Protobuf => protobuf::read(bytes, options)?,
+        Format::OpenMetrics | Format::Text => reader::read(bytes, format, options)?,
+    };
     if options.strict {
         strict::check(&page)?;
     }

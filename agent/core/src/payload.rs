@@ -22,7 +22,7 @@ mod splice;
 mod split;
 #[cfg(test)]
 mod strategy;
-mod walk;
+pub(crate) mod walk;
 mod write;
 
 /// One encoded OTLP export request of a signal.

@@ -5,7 +5,7 @@
 //!   unit ([`unit`]), TYPE goes to `metric.metadata["prometheus.type"]` too.
 //! * Counters are monotonic cumulative sums; gauges and untyped samples gauges; infos and statesets
 //!   non-monotonic cumulative sums. Histograms and summaries are put together from their samples
-//!   ([`histogram`], [`summary`]). Gauge histograms have no form in OTLP and are dropped, counted.
+//!   ([`histogram`], [`summary`]); native histograms become exponential ones ([`native`]). Gauge histograms have no form in OTLP and are dropped, counted.
 //! * Start times are those the page tells (`_created`), else unset, as the rules ask.
 //! * `otel_scope_*` labels become scopes ([`scope`]), `target_info` the resource ([`resource`]).
 //!
@@ -30,6 +30,7 @@ mod attributes;
 mod exemplar;
 mod histogram;
 mod metric;
+mod native;
 mod number;
 pub mod print;
 mod resource;
@@ -48,6 +49,8 @@ pub const SCOPE_NAME: &str = "davy-agent";
 pub struct Notes {
     /// Points whose count is not a number that OTLP holds.
     pub bad_counts: u64,
+    /// Native histograms whose buckets do not add up; their classic buckets are sent, if any.
+    pub bad_natives: u64,
     /// Histograms whose `+Inf` bucket is not their `_count`; the bucket counts.
     pub count_mismatches: u64,
     /// Histograms with a bucket smaller than the one before it; dropped.
@@ -56,6 +59,9 @@ pub struct Notes {
     pub gauge_histograms: u64,
     /// Series named like those that the scrape itself adds; dropped.
     pub reserved_names: u64,
+    /// Native histograms of floats or of a schema OTLP has not; their classic buckets are sent,
+    /// if any.
+    pub unsupported_natives: u64,
     /// Histograms and summaries without `_count`; dropped.
     pub without_count: u64,
 }

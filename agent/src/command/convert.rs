@@ -84,8 +84,8 @@ pub(super) fn tell_what_is_missing(
     if let Some(first) = tally.first_bad {
         writeln!(
             out,
-            "{} lines were not read; the first: {first}",
-            tally.bad_lines
+            "{} {}s were not read; the first: {first}",
+            tally.bad_lines, first.piece
         )?;
     }
     for (count, what) in [
@@ -98,6 +98,14 @@ pub(super) fn tell_what_is_missing(
             "samples have timestamps that OTLP can't hold",
         ),
         (notes.bad_counts, "points have counts that are none"),
+        (
+            notes.bad_natives,
+            "native histograms have buckets that do not add up",
+        ),
+        (
+            notes.unsupported_natives,
+            "native histograms are of floats or of a schema that OTLP has not",
+        ),
         (
             notes.count_mismatches,
             "histograms have a +Inf bucket that is not their _count",

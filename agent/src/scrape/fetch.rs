@@ -17,11 +17,15 @@ use thiserror::Error;
 
 use super::Target;
 
-/// What the agent reads, best first: OpenMetrics has start times and exemplars.
-const ACCEPTED: &str = "application/openmetrics-text;version=1.0.0;escaping=allow-utf-8;q=0.6,\
-                        application/openmetrics-text;version=1.0.0;q=0.5,\
-                        text/plain;version=1.0.0;escaping=allow-utf-8;q=0.4,\
-                        text/plain;version=0.0.4;q=0.3,*/*;q=0.1";
+/// What the agent reads, best first: protobuf has native histograms, and start times and exemplars
+/// as OpenMetrics has them. The entries, their order and weights are those of Prometheus's scraper.
+const ACCEPTED: &str = "application/vnd.google.protobuf;\
+                        proto=io.prometheus.client.MetricFamily;encoding=delimited;\
+                        escaping=allow-utf-8;q=0.6,\
+                        application/openmetrics-text;version=1.0.0;escaping=allow-utf-8;q=0.5,\
+                        application/openmetrics-text;version=1.0.0;q=0.4,\
+                        text/plain;version=1.0.0;escaping=allow-utf-8;q=0.3,\
+                        text/plain;version=0.0.4;q=0.2,*/*;q=0.1";
 
 /// Prometheus tells its targets how long it will wait; exporters heed it.
 const TIMEOUT_HEADER: HeaderName = HeaderName::from_static("x-prometheus-scrape-timeout-seconds");

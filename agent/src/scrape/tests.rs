@@ -103,12 +103,9 @@ fn a_page_becomes_a_request() {
         assert!(lines.contains("up gauge 1"), "{lines}");
         assert_eq!(tally.bad_lines, 1);
         let asked = page.asked.lock().unwrap();
-        assert!(
-            asked[0]["accept"]
-                .to_str()
-                .unwrap()
-                .starts_with("application/openmetrics-text")
-        );
+        assert!(asked[0]["accept"].to_str().unwrap().starts_with(
+            "application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily"
+        ));
         assert_eq!(asked[0]["accept-encoding"], "identity");
         assert_eq!(asked[0]["x-prometheus-scrape-timeout-seconds"], "1");
     });

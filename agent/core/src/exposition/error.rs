@@ -1,6 +1,10 @@
 //! Why a line or a page was refused.
 
+use std::fmt;
+
 use thiserror::Error;
+
+use crate::payload::Malformed;
 
 /// A page that could not be read at all.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
@@ -22,18 +26,38 @@ pub enum PageError {
     #[error("{0}")]
     Line(LineError),
     /// The page is in a format that is not read.
-    #[error("{media_type} is not read; ask for text or OpenMetrics")]
+    #[error("{media_type} is not read; ask for delimited protobuf, OpenMetrics or text")]
     Unsupported {
         /// The media type.
         media_type: &'static str,
     },
 }
 
-/// A line that could not be read.
+/// What a page consists of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Piece {
+    /// A line of text.
+    Line,
+    /// A delimited message: one family.
+    Message,
+}
+
+impl fmt::Display for Piece {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Line => "line",
+            Self::Message => "message",
+        })
+    }
+}
+
+/// A line, or a message of a protobuf page, that could not be read.
 #[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
-#[error("line {line}: {reason}")]
+#[error("{piece} {line}: {reason}")]
 pub struct LineError {
-    /// The line, from 1.
+    /// What is counted in `line`.
+    pub piece: Piece,
+    /// The line or message, from 1.
     pub line: u32,
     /// Why.
     pub reason: Reason,
@@ -163,9 +187,15 @@ pub enum Reason {
     /// Timestamp is negative or beyond the range of OTLP.
     #[error("timestamp is negative or beyond the range of OTLP")]
     TimestampUnholdable,
+    /// Deltas of a native histogram do not fit its spans, or a count in it is negative.
+    #[error("buckets of a native histogram do not add up")]
+    NativeMisfit,
     /// More labels than allowed.
     #[error("more labels than allowed")]
     TooManyLabels,
+    /// More samples or exemplars than allowed.
+    #[error("more samples than allowed")]
+    TooManySamples,
     /// Text after the sample.
     #[error("text after the sample")]
     Trailing,
@@ -193,6 +223,18 @@ pub enum Reason {
     /// Label value is longer than allowed.
     #[error("label value is longer than allowed")]
     ValueTooLong,
+    /// Metric has no value of its family's type.
+    #[error("metric has no value of its family's type")]
+    ValueMissing,
+    /// Bytes are no message of the protobuf wire format.
+    #[error("{0}")]
+    Wire(Malformed),
+}
+
+impl From<Malformed> for Reason {
+    fn from(malformed: Malformed) -> Self {
+        Self::Wire(malformed)
+    }
 }
 
 impl Reason {
@@ -200,7 +242,7 @@ impl Reason {
     pub(crate) fn is_limit(self) -> bool {
         matches!(
             self,
-            Self::NameTooLong | Self::TooManyLabels | Self::ValueTooLong
+            Self::NameTooLong | Self::TooManyLabels | Self::TooManySamples | Self::ValueTooLong
         )
     }
 }

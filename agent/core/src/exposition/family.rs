@@ -1,5 +1,7 @@
 //! Families: what a `# TYPE` line says, and which samples belong to one.
 
+use super::{LineError, Piece, Reason};
+
 /// What a family measures, as its TYPE says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Kind {
@@ -72,13 +74,30 @@ impl Kind {
     }
 }
 
-/// The text a page is written in.
+/// The format a page is written in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Format {
     /// OpenMetrics text 1.0.
     OpenMetrics,
+    /// Delimited messages `io.prometheus.client.MetricFamily`.
+    Protobuf,
     /// Prometheus text 0.0.4, and 1.0.0 with its quoted names.
     Text,
+}
+
+impl Format {
+    /// Returns the error of a page's line or message.
+    pub(crate) fn error(self, line: u32, reason: Reason) -> LineError {
+        let piece = match self {
+            Self::OpenMetrics | Self::Text => Piece::Line,
+            Self::Protobuf => Piece::Message,
+        };
+        LineError {
+            piece,
+            line,
+            reason,
+        }
+    }
 }
 
 /// What a sample is to its family.

@@ -1,14 +1,17 @@
 //! Building a page: which family a sample belongs to, its labels in order, duplicates.
 
 use std::borrow::Cow;
-use std::cmp::Ordering;
 use std::collections::BTreeMap;
 
 use super::family::{Format, Kind, Role};
 use super::line::RawSample;
 use super::number;
 use super::{Exemplar, Family, Label, LineError, Options, Page, Reason, Sample, Tally};
-use crate::series::{hash_text, mix};
+
+mod order;
+mod wire;
+
+pub(crate) use wire::Point;
 
 /// Endings that can lead from a sample's name to its family's.
 const SUFFIXES: [&str; 8] = [
@@ -67,6 +70,7 @@ impl<'a> Builder<'a> {
                 tally: Tally::default(),
                 labels: Vec::with_capacity(expected * 2),
                 exemplars: Vec::new(),
+                natives: Vec::new(),
             },
             options: *options,
             names: BTreeMap::new(),
@@ -333,14 +337,17 @@ impl<'a> Builder<'a> {
             end_label: end_label as u32,
             exemplar,
         };
+        self.push(sample);
+        Ok(())
+    }
+
+    /// Adds a sample, and notes whether it stands behind the one before it.
+    fn push(&mut self, sample: Sample) {
         let page = &self.page;
-        let follows = page
-            .samples
-            .last()
-            .is_none_or(|last| compare(page, last, &sample).is_lt());
+        let last = page.samples.last();
+        let follows = last.is_none_or(|last| order::compare(page, last, &sample).is_lt());
         self.in_order &= follows;
         self.page.samples.push(sample);
-        Ok(())
     }
 
     /// Sorts a sample's labels, drops empty ones and takes the bound out of them.
@@ -386,7 +393,7 @@ impl<'a> Builder<'a> {
     fn any_time(&self, text: &str) -> Result<i128, Reason> {
         match self.page.format {
             Format::OpenMetrics => number::seconds(text),
-            Format::Text => number::milliseconds(text),
+            Format::Protobuf | Format::Text => number::milliseconds(text),
         }
         .ok_or(Reason::BadTimestamp)
     }
@@ -408,89 +415,8 @@ impl<'a> Builder<'a> {
         }
         if self.out_of_order {
             self.page.samples.sort_by_key(|sample| sample.family);
+            self.page.natives.sort_by_key(|native| native.family);
         }
         Ok(self.page)
     }
-
-    fn drop_duplicates(&mut self) -> Result<(), LineError> {
-        let page = &self.page;
-        let hashed = page
-            .samples
-            .iter()
-            .map(|sample| hash(sample, page.labels(sample)));
-        let mut order: Vec<(u64, u32)> = hashed.zip(0..).collect();
-        let sample = |index: u32| page.samples.get(index as usize);
-        let compared = |a: u32, b: u32| match (sample(a), sample(b)) {
-            (Some(a), Some(b)) => compare(page, a, b),
-            _ => Ordering::Equal,
-        };
-        // Equal hashes are compared in full, so no page can make this worse than n log n.
-        order.sort_unstable_by(|a, b| {
-            a.0.cmp(&b.0)
-                .then_with(|| compared(a.1, b.1))
-                .then(a.1.cmp(&b.1))
-        });
-        let mut doubled: Vec<u32> = order
-            .windows(2)
-            .filter_map(|pair| match pair {
-                [a, b] if a.0 == b.0 && compared(a.1, b.1).is_eq() => Some(b.1),
-                _ => None,
-            })
-            .collect();
-        if doubled.is_empty() {
-            return Ok(());
-        }
-        doubled.sort_unstable();
-        if let Some(first) = doubled.first().filter(|_| self.options.strict) {
-            let line = page
-                .samples
-                .get(*first as usize)
-                .map_or(0, |sample| sample.line);
-            return Err(LineError {
-                line,
-                reason: Reason::DuplicateSample,
-            });
-        }
-        self.page.tally.duplicates += doubled.len() as u64;
-        let (mut index, mut next) = (0u32, doubled.iter().copied().peekable());
-        self.page.samples.retain(|_| {
-            let drop = next.next_if_eq(&index).is_some();
-            index += 1;
-            !drop
-        });
-        Ok(())
-    }
-}
-
-/// Where client libraries write a sample of a point: buckets before sum before count.
-fn rank(role: Role) -> u8 {
-    match role {
-        Role::Bucket | Role::Quantile => 0,
-        Role::Value | Role::Total | Role::Info => 1,
-        Role::Sum => 2,
-        Role::Count => 3,
-        Role::Created => 4,
-    }
-}
-
-/// Compares the identities of two samples.
-fn compare(page: &Page<'_>, a: &Sample, b: &Sample) -> Ordering {
-    a.family
-        .cmp(&b.family)
-        .then_with(|| page.labels(a).cmp(page.labels(b)))
-        .then_with(|| (rank(a.role), a.role).cmp(&(rank(b.role), b.role)))
-        .then_with(|| a.bound.total_cmp(&b.bound))
-        .then_with(|| a.time_unix_nano.cmp(&b.time_unix_nano))
-}
-
-/// Duplicates are compared in full, so the hash's quality matters for speed alone.
-fn hash(sample: &Sample, labels: &[Label<'_>]) -> u64 {
-    let mut state = mix(u64::from(sample.family), sample.role as u64);
-    state = mix(state, sample.bound.to_bits());
-    state = mix(state, sample.time_unix_nano.unwrap_or(0));
-    for label in labels {
-        state = hash_text(state, &label.name);
-        state = hash_text(state, &label.value);
-    }
-    state
 }

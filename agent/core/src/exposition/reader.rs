@@ -60,33 +60,28 @@ pub(crate) fn read<'a>(
             Ok(Seen::Other) => {}
             Err(reason) => {
                 builder.labels().truncate(first_label);
-                refuse(
-                    &mut builder,
-                    LineError {
-                        line: number,
-                        reason,
-                    },
-                )?;
+                refuse(&mut builder, format.error(number, reason))?;
             }
         }
     }
     if !eof && options.strict && format == Format::OpenMetrics {
-        let error = LineError {
-            line: number.max(1),
-            reason: Reason::NoEof,
-        };
+        let error = format.error(number.max(1), Reason::NoEof);
         return Err(PageError::Line(error));
     }
     builder.finish().map_err(PageError::Line)
 }
 
 /// Counts a bad line, or fails the page when the line breaks a limit or `--strict` is asked.
-fn refuse(builder: &mut Builder<'_>, error: LineError) -> Result<(), PageError> {
+pub(super) fn refuse(builder: &mut Builder<'_>, error: LineError) -> Result<(), PageError> {
     let tally = &mut builder.page.tally;
     if error.reason == Reason::TimestampUnholdable {
         // The format allows it; it is OTLP that has no form for it.
         tally.unholdable_timestamps += 1;
         return Ok(());
+    }
+    if error.reason == Reason::TooManySamples {
+        let limit = builder.options.limits.samples;
+        return Err(PageError::TooManySamples { limit });
     }
     if builder.options.strict || error.reason.is_limit() {
         return Err(PageError::Line(error));
@@ -205,7 +200,7 @@ fn kind(word: &str, rules: Rules) -> Result<Kind, Reason> {
     let kind = Kind::of_word(word.trim_end_matches([' ', '\t'])).ok_or(Reason::BadType)?;
     let of_format = match rules.format {
         Format::OpenMetrics => word != "untyped",
-        Format::Text => {
+        Format::Protobuf | Format::Text => {
             let others = [Kind::GaugeHistogram, Kind::Info, Kind::StateSet];
             !others.contains(&kind) && word != "unknown"
         }

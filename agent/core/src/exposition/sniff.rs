@@ -3,17 +3,20 @@
 //! Prometheus 3 fails a scrape whose Content-Type is missing or unknown. An agent beside one app
 //! is lenient: it looks at the page's last line, which in OpenMetrics must be `# EOF`.
 
-use super::PageError;
 use super::family::Format;
+use super::{PageError, protobuf};
 
 /// The media type of delimited protobuf.
 const PROTOBUF: &str = "application/vnd.google.protobuf";
+/// The message in it.
+const MESSAGE: &str = "io.prometheus.client.MetricFamily";
 
-/// Returns the format of a page, by its Content-Type if that is known, else by its last line.
+/// Returns the format of a page, by its Content-Type if that is known, else by how it begins
+/// and by its last line.
 ///
 /// # Errors
 ///
-/// [`PageError::Unsupported`] for protobuf, which this reader does not read.
+/// [`PageError::Unsupported`] for protobuf of another encoding or message than delimited metric families.
 pub fn sniff(content_type: Option<&str>, page: &[u8]) -> Result<Format, PageError> {
     let media = content_type.unwrap_or_default();
     let media = media.split(';').next().unwrap_or_default().trim();
@@ -24,14 +27,33 @@ pub fn sniff(content_type: Option<&str>, page: &[u8]) -> Result<Format, PageErro
         return Ok(Format::Text);
     }
     if media.eq_ignore_ascii_case(PROTOBUF) {
-        return Err(PageError::Unsupported {
-            media_type: PROTOBUF,
-        });
+        return match content_type.is_some_and(is_another_protobuf) {
+            true => Err(PageError::Unsupported {
+                media_type: PROTOBUF,
+            }),
+            false => Ok(Format::Protobuf),
+        };
+    }
+    if protobuf::begins(page) {
+        return Ok(Format::Protobuf);
     }
     match page.trim_ascii_end().ends_with(b"# EOF") {
         true => Ok(Format::OpenMetrics),
         false => Ok(Format::Text),
     }
+}
+
+/// Protobuf has had other encodings (`text`, `compact-text`) and may carry other messages.
+fn is_another_protobuf(content_type: &str) -> bool {
+    let mut parameters = content_type.split(';').skip(1).map(str::trim);
+    parameters.any(|parameter| {
+        parameter
+            .strip_prefix("encoding=")
+            .is_some_and(|encoding| encoding.trim_matches('"') != "delimited")
+            || parameter
+                .strip_prefix("proto=")
+                .is_some_and(|proto| proto.trim_matches('"') != MESSAGE)
+    })
 }
 
 /// A plain `text/plain` says nothing: many servers set it for whatever they serve.
@@ -68,11 +90,30 @@ mod tests {
     }
 
     #[test]
-    fn protobuf_is_refused() {
+    fn protobuf_is_delimited_families_or_refused() {
         let media = "application/vnd.google.protobuf; proto=io.prometheus.client.MetricFamily";
+        check(Some(media), "", Format::Protobuf);
+        let delimited = format!("{media}; encoding=delimited");
+        check(Some(&delimited), "", Format::Protobuf);
         let expected = PageError::Unsupported {
             media_type: PROTOBUF,
         };
-        assert_eq!(sniff(Some(media), b""), Err(expected));
+        for other in ["encoding=text", "encoding=compact-text", "proto=a.B"] {
+            let other = format!("application/vnd.google.protobuf; {other}");
+            assert_eq!(sniff(Some(&other), b""), Err(expected.clone()));
+        }
+        check(
+            None,
+            "\x09\x0a\x01a\x22\x04\x12\x02\x08\x01",
+            Format::Protobuf,
+        );
+        for text in [
+            "\n\n\n\n\n\n\n\n\n\n\n\na 1\n",
+            "# HELP a b\n",
+            "\n\na 1\n",
+            "",
+        ] {
+            check(None, text, Format::Text);
+        }
     }
 }

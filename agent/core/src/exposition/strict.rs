@@ -13,21 +13,24 @@ const EXEMPLAR_CHARS_MAX: usize = 128;
 
 /// Checks a page that was read with strict rules.
 pub(crate) fn check(page: &Page<'_>) -> Result<(), PageError> {
+    for native in &page.natives {
+        let mut buckets = native.positive().chain(native.negative());
+        if let Some(reason) = buckets.find_map(Result::err) {
+            return Err(PageError::Line(page.format.error(native.message, reason)));
+        }
+    }
     for samples in page.samples.chunk_by(|a, b| a.family == b.family) {
         let Some(family) = samples.first().and_then(|sample| page.family(sample)) else {
             continue;
         };
         let checked = check_family(page, family, samples);
-        checked.map_err(PageError::Line)?;
+        checked.map_err(|error| PageError::Line(page.format.error(error.line, error.reason)))?;
     }
     Ok(())
 }
 
 fn at(sample: &Sample, reason: Reason) -> LineError {
-    LineError {
-        line: sample.line,
-        reason,
-    }
+    Format::Text.error(sample.line, reason)
 }
 
 fn check_family(page: &Page<'_>, family: &Family<'_>, all: &[Sample]) -> Result<(), LineError> {

@@ -8,6 +8,7 @@ use super::*;
 
 mod corpora;
 mod properties;
+mod protobuf;
 mod strict;
 
 const OPEN: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -324,7 +325,7 @@ fn limits_fail_the_page() {
         };
         assert_eq!(parse(page.as_bytes(), None, &options), Err(expected));
     };
-    let line = |line, reason| PageError::Line(LineError { line, reason });
+    let line = |line, reason| PageError::Line(Format::Text.error(line, reason));
     check(&"a 1\n".repeat(16), PageError::BodyTooLarge { limit: 60 });
     check("a 1\nb 2\nc 3\n", PageError::TooManySamples { limit: 2 });
     check("a 1\nabcde 2\n", line(2, Reason::NameTooLong));

@@ -4,11 +4,15 @@ use opentelemetry_proto::tonic::metrics::v1::Exemplar;
 use opentelemetry_proto::tonic::metrics::v1::exemplar::Value;
 
 use super::attributes;
-use crate::exposition::{Page, Sample};
+use crate::exposition::{self, Page, Sample};
 
-/// Returns the exemplar of a sample. One without a timestamp has that of its point, `time`.
+/// Returns the exemplar of a sample.
 pub(crate) fn of_sample(page: &Page<'_>, sample: &Sample, time: u64) -> Option<Exemplar> {
-    let source = page.exemplar(sample)?;
+    page.exemplar(sample).map(|source| of(page, source, time))
+}
+
+/// Returns an exemplar; one without a timestamp has that of its point, `time`.
+pub(crate) fn of(page: &Page<'_>, source: &exposition::Exemplar, time: u64) -> Exemplar {
     let mut exemplar = Exemplar {
         time_unix_nano: source.time_unix_nano.unwrap_or(time),
         value: Some(Value::AsDouble(source.value)),
@@ -32,7 +36,7 @@ pub(crate) fn of_sample(page: &Page<'_>, sample: &Sample, time: u64) -> Option<E
             }
         }
     }
-    Some(exemplar)
+    exemplar
 }
 
 /// Reads an id of `length` bytes in hex; one of zeros is none.

@@ -15,13 +15,27 @@ use opentelemetry_proto::tonic::metrics::v1::{
 };
 
 use super::metric::Draft;
-use super::{exemplar, number};
-use crate::exposition::{Family, Page, Role, Sample};
+use super::{exemplar, native, number};
+use crate::exposition::{Family, Native, Page, Role, Sample};
 
 /// Translates a family of classic histograms.
 pub(crate) fn translate<'p>(draft: &mut Draft<'p>, family: &Family<'_>, samples: &'p [Sample]) {
     let page = draft.page;
-    for run in points(page, samples) {
+    let runs = points(page, samples);
+    let mut classic = Vec::with_capacity(runs.len());
+    for run in runs {
+        let native = run
+            .first
+            .and_then(|first| Some((first, page.native(first)?)));
+        let is_classic = native.is_none_or(|(first, native)| {
+            !send_native(draft, family, first, native) && native.has_classic
+        });
+        if is_classic {
+            classic.push(run);
+        }
+    }
+    draft.next_metric();
+    for run in classic {
         let Some(first) = run.first else {
             continue;
         };
@@ -34,6 +48,29 @@ pub(crate) fn translate<'p>(draft: &mut Draft<'p>, family: &Family<'_>, samples:
             data.data_points.push(point);
         }
     }
+}
+
+/// Returns whether the native histogram could be sent.
+fn send_native<'p>(
+    draft: &mut Draft<'p>,
+    family: &Family<'_>,
+    first: &'p Sample,
+    native: &Native<'_>,
+) -> bool {
+    let mut point = match native::point(draft.page, native, draft.at) {
+        Ok(point) => point,
+        Err(unfit) => {
+            native::note(draft, unfit);
+            return false;
+        }
+    };
+    let head = draft.head(first);
+    point.attributes = head.attributes;
+    let data = draft.data(head.scope, family, "", native::empty);
+    if let Some(Data::ExponentialHistogram(data)) = data {
+        data.data_points.push(point);
+    }
+    true
 }
 
 fn empty() -> Data {

@@ -115,6 +115,11 @@ impl<'p> Draft<'p> {
         metrics.last_mut()?.data.as_mut()
     }
 
+    /// Begins another metric of the same name, of another form.
+    pub(crate) fn next_metric(&mut self) {
+        self.family_index += 1;
+    }
+
     /// Returns a point's time: its own timestamp, else the scrape's.
     pub(crate) fn time(&self, sample: &Sample) -> u64 {
         sample.time_unix_nano.unwrap_or(self.at)

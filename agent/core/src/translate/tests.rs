@@ -7,6 +7,8 @@ use opentelemetry_proto::tonic::metrics::v1::metric::Data;
 use super::*;
 use crate::exposition::{Options, parse};
 
+mod native;
+
 const AT: u64 = 1_700_000_000_000_000_000;
 const SECOND: u64 = 1_000_000_000;
 const SCRAPE: ScrapeStats = ScrapeStats {
@@ -75,7 +77,7 @@ fn kinds() {
             g gauge NaN
             u gauge 3
             s summary count 4 sum 0 [0.5: 1, 0.9: NaN]
-            Notes { bad_counts: 0, count_mismatches: 0, decreasing_histograms: 0, gauge_histograms: 0, reserved_names: 0, without_count: 1 }
+            Notes { bad_counts: 0, bad_natives: 0, count_mismatches: 0, decreasing_histograms: 0, gauge_histograms: 0, reserved_names: 0, unsupported_natives: 0, without_count: 1 }
         "#]],
     );
     check(
@@ -91,7 +93,7 @@ fn kinds() {
             c_total counter 5 By
             x counter 1
             x_total counter 2
-            Notes { bad_counts: 0, count_mismatches: 0, decreasing_histograms: 0, gauge_histograms: 1, reserved_names: 0, without_count: 0 }
+            Notes { bad_counts: 0, bad_natives: 0, count_mismatches: 0, decreasing_histograms: 0, gauge_histograms: 1, reserved_names: 0, unsupported_natives: 0, without_count: 0 }
         "#]],
     );
 }
@@ -129,7 +131,7 @@ fn histograms() {
             resource {service.name="shop", server.port="8080", davy.arm="canary"}
             scope davy-agent 1.2.3
             a histogram count 5 [≤1: 1, ≤inf: 4]
-            Notes { bad_counts: 2, count_mismatches: 1, decreasing_histograms: 1, gauge_histograms: 0, reserved_names: 0, without_count: 1 }
+            Notes { bad_counts: 2, bad_natives: 0, count_mismatches: 1, decreasing_histograms: 1, gauge_histograms: 0, reserved_names: 0, unsupported_natives: 0, without_count: 1 }
         "#]],
     );
 }

@@ -45,10 +45,7 @@ fn a_gauge_and_a_counter_of_one_name_are_read() {
     assert_eq!(kinds, [Kind::Gauge, Kind::Counter]);
     let counter = read.families.iter().rfind(named).unwrap();
     assert!(counter.help.starts_with("Total number of bytes allocated"));
-    let error = LineError {
-        line: 339,
-        reason: Reason::DuplicateMetadata,
-    };
+    let error = Format::OpenMetrics.error(339, Reason::DuplicateMetadata);
     let strict = parse(GOAPP_OPEN.as_bytes(), None, &Options::STRICT);
     assert_eq!(strict.err(), Some(PageError::Line(error)));
 }

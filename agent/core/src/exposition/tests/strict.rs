@@ -7,7 +7,7 @@ fn refused(content_type: &str, page: &str, line: u32, reason: Reason) {
     let got = parse(page.as_bytes(), Some(content_type), &Options::STRICT);
     assert_eq!(
         got.err(),
-        Some(PageError::Line(LineError { line, reason })),
+        Some(PageError::Line(Format::Text.error(line, reason))),
         "{page}"
     );
 }
