@@ -52,8 +52,10 @@ impl ScrapeStats {
     ) -> ScopeMetrics {
         let (samples, added) = (samples as f64, added as f64);
         let mut own = scope::own(&identity.agent_version);
+        // No unit where it would be "1", as the Collector's receiver of pages has it: Prometheus's
+        // OTLP receiver would name the gauge `up_ratio`.
         own.metrics = vec![
-            gauge("up", "The scraping was successful", "1", up, at),
+            gauge("up", "The scraping was successful", "", up, at),
             gauge(
                 "scrape_duration_seconds",
                 "Duration of the scrape",
@@ -64,21 +66,21 @@ impl ScrapeStats {
             gauge(
                 "scrape_samples_post_metric_relabeling",
                 "The number of samples remaining after metric relabeling was applied",
-                "1",
+                "",
                 samples,
                 at,
             ),
             gauge(
                 "scrape_samples_scraped",
                 "The number of samples the target exposed",
-                "1",
+                "",
                 samples,
                 at,
             ),
             gauge(
                 "scrape_series_added",
                 "The approximate number of new series in this scrape",
-                "1",
+                "",
                 added,
                 at,
             ),

@@ -238,45 +238,45 @@ fn series_that_vanish_are_marked_once() {
         a{x="1"} counter 1
         a{x="2"} counter 2
         h histogram count 1 [≤inf: 1]
-        up gauge 1 1
-        scrape_series_added gauge 3 1
+        up gauge 1
+        scrape_series_added gauge 3
         ---
         resource {service.name="shop", server.port="8080", davy.arm="canary"}
         scope davy-agent 1.2.3
         a{x="2"} counter 2
-        up gauge 1 1
-        scrape_series_added gauge 0 1
+        up gauge 1
+        scrape_series_added gauge 0
         a{x="1"} counter no recorded value
         h histogram no recorded value
         ---
         resource {service.name="shop", server.port="8080", davy.arm="canary"}
         scope davy-agent 1.2.3
         a{x="2"} counter 2
-        up gauge 1 1
-        scrape_series_added gauge 0 1
+        up gauge 1
+        scrape_series_added gauge 0
         ---
         resource {service.name="shop", server.port="8080", davy.arm="canary"}
         scope davy-agent 1.2.3
-        up gauge 0 1
-        scrape_series_added gauge 0 1
+        up gauge 0
+        scrape_series_added gauge 0
         a{x="2"} counter no recorded value
         ---
         resource {service.name="shop", server.port="8080", davy.arm="canary"}
         scope davy-agent 1.2.3
-        up gauge 0 1
-        scrape_series_added gauge 0 1
+        up gauge 0
+        scrape_series_added gauge 0
         ---
         resource {service.name="shop", server.port="8080", davy.arm="canary"}
         scope davy-agent 1.2.3
         a{x="2"} counter 2
-        up gauge 1 1
-        scrape_series_added gauge 1 1
+        up gauge 1
+        scrape_series_added gauge 1
         ---
         resource {service.name="shop", server.port="8080", v="2", davy.arm="canary"}
         scope davy-agent 1.2.3
         a{x="2"} counter 2
-        up gauge 1 1
-        scrape_series_added gauge 0 1
+        up gauge 1
+        scrape_series_added gauge 0
         resource {service.name="shop", server.port="8080", davy.arm="canary"}
         scope davy-agent 1.2.3
         a{x="2"} counter no recorded value
