@@ -12,10 +12,11 @@ use davy_agent_core::Payload;
 use davy_agent_core::json;
 use davy_agent_core::payload::Enrichment;
 use davy_proto::Signal;
-use davy_transport::{Answer, Body, Export, ServerOptions};
+use davy_transport::{Answer, Body, Export, Refusals, ServerOptions};
 use tokio::net::TcpListener;
 
 use crate::pipeline::{Intake, Observation, Offer};
+use crate::telemetry::Telemetry;
 
 /// A source of OTLP; each of the agent's listeners takes gRPC and HTTP alike.
 #[derive(Clone, Debug)]
@@ -28,15 +29,33 @@ pub struct Receiver {
     pub intake: Intake,
 }
 
+/// Counts what is refused before [`Receiver`] sees it.
+#[derive(Debug)]
+struct Counted {
+    source: &'static str,
+    telemetry: Telemetry,
+}
+
+impl Refusals for Counted {
+    fn refused(&self, reason: &'static str) {
+        self.telemetry.refused(self.source, reason);
+    }
+}
+
 impl Receiver {
     /// Serves `listener` until `shutdown`; requests under way are then answered, within
     /// `options.shutdown_grace`.
     pub async fn run(
         self,
         listener: TcpListener,
-        options: ServerOptions,
+        mut options: ServerOptions,
         shutdown: impl Future<Output = ()>,
     ) {
+        let telemetry = self.intake.telemetry().clone();
+        options.refusals = Some(Arc::new(Counted {
+            source: self.source,
+            telemetry,
+        }));
         let handler = davy_transport::handler(move |export| {
             let answer = self.take(&export);
             async move { answer }

@@ -21,7 +21,7 @@ pub use client::endpoint::{Endpoint, EndpointError};
 pub use client::{Bearer, Client, ClientConfig, ConfigError, Encoded};
 pub use encoding::{Compression, compress};
 pub use outcome::{Cause, Outcome, SendError, Side};
-pub use server::{Answer, Export, Handler, ServerOptions, handler, serve};
+pub use server::{Answer, Export, Handler, Refusals, ServerOptions, handler, serve};
 pub use status::GrpcCode;
 pub use tls::{ClientTls, ServerTls, TlsError};
 pub use token::Token;

@@ -114,6 +114,13 @@ where
     Arc::new(move |export| Box::pin(answer(export)))
 }
 
+/// Told of requests that are refused before the handler sees them: what is refused is counted.
+pub trait Refusals: std::fmt::Debug + Send + Sync {
+    /// A request was refused; `reason` is one of `content_type`, `corrupt`, `grpc`, `method`,
+    /// `overloaded`, `timeout`, `too_large`, `unauthenticated` and `unknown_path`.
+    fn refused(&self, reason: &'static str);
+}
+
 /// Bounds and credentials of a server.
 #[derive(Clone, Debug)]
 pub struct ServerOptions {
@@ -136,6 +143,8 @@ pub struct ServerOptions {
     pub tokens: Vec<Token>,
     /// Certificate and key; without, the server speaks in the clear.
     pub tls: Option<Arc<rustls::ServerConfig>>,
+    /// Who is told of refused requests.
+    pub refusals: Option<Arc<dyn Refusals>>,
 }
 
 impl Default for ServerOptions {
@@ -151,6 +160,7 @@ impl Default for ServerOptions {
             shutdown_grace: Duration::from_secs(2),
             tokens: Vec::new(),
             tls: None,
+            refusals: None,
         }
     }
 }
@@ -169,6 +179,13 @@ impl Shared {
             grpc::respond(self, peer, request).await
         } else {
             rest::respond(self, peer, request).await
+        }
+    }
+
+    /// Tells of a request that the handler never saw.
+    fn note(&self, reason: &'static str) {
+        if let Some(refusals) = &self.options.refusals {
+            refusals.refused(reason);
         }
     }
 

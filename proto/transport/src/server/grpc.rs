@@ -10,9 +10,9 @@ use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Versio
 use hyper::body::Incoming;
 
 use super::refusal::Refusal;
-use super::{Export, Shared};
+use super::{Answer, Export, Shared};
 use crate::Body;
-use crate::body::Pieces;
+use crate::body::{Pieces, Share};
 use crate::encoding::Encoding;
 use crate::frame::{self, Unary};
 use crate::status::{ExportResponse, GrpcCode};
@@ -46,23 +46,32 @@ pub(super) async fn respond(
     let (head, mut body) = request.into_parts();
     // What is not gRPC at all is answered in HTTP, as gRPC over HTTP/2 asks of servers.
     if head.version != Version::HTTP_2 {
+        shared.note("grpc");
         return bare(StatusCode::HTTP_VERSION_NOT_SUPPORTED);
     }
     if head.method != Method::POST {
+        shared.note("method");
         let mut response = bare(StatusCode::METHOD_NOT_ALLOWED);
         let allowed = HeaderValue::from_static("POST");
         response.headers_mut().insert(ALLOW, allowed);
         return response;
     }
     if !speaks_protobuf(content_type(&head.headers)) {
+        shared.note("content_type");
         return bare(StatusCode::UNSUPPORTED_MEDIA_TYPE);
     }
-    match export(shared, peer, &head, &mut body).await {
-        Ok(response) => accepted(&response),
+    let (export, _share) = match export(shared, peer, &head, &mut body).await {
+        Ok(export) => export,
         Err(refusal) => {
+            shared.note(refusal.reason());
             shared.drain(&head.headers, body).await;
-            refused(&refusal)
+            return refused(&refusal);
         }
+    };
+    let timeout = deadline(text(&head.headers, "grpc-timeout"));
+    match shared.ask(export, timeout).await.and_then(Answer::split) {
+        Ok(response) => accepted(&response),
+        Err(refusal) => refused(&refusal),
     }
 }
 
@@ -71,7 +80,7 @@ async fn export(
     peer: SocketAddr,
     head: &http::request::Parts,
     body: &mut Incoming,
-) -> Result<ExportResponse, Refusal> {
+) -> Result<(Export, Share), Refusal> {
     let token = shared.authorize(&head.headers)?;
     let called = head.uri.path();
     let signal = Signal::ALL
@@ -84,15 +93,14 @@ async fn export(
     let mut unary = Unary::new(encoding, shared.options.body_bytes_max);
     let limit = shared.options.body_bytes_max.saturating_add(frame::HEADER);
     let push = |piece: &[u8]| unary.push(piece).map(|()| unary.len());
-    let _share = shared.receive(body, limit, push).await?;
+    let share = shared.receive(body, limit, push).await?;
     let export = Export {
         signal,
         body: Body::Protobuf(unary.finish()?),
         peer,
         token,
     };
-    let timeout = deadline(text(&head.headers, "grpc-timeout"));
-    shared.ask(export, timeout).await?.split()
+    Ok((export, share))
 }
 
 /// `application/grpc`, `application/grpc+proto`, each with parameters or without.

@@ -70,6 +70,20 @@ impl Refusal {
         )
     }
 
+    /// One word for a counter's label.
+    pub(super) fn reason(&self) -> &'static str {
+        match self.http {
+            StatusCode::UNAUTHORIZED => "unauthenticated",
+            StatusCode::NOT_FOUND => "unknown_path",
+            StatusCode::METHOD_NOT_ALLOWED => "method",
+            StatusCode::REQUEST_TIMEOUT | StatusCode::GATEWAY_TIMEOUT => "timeout",
+            StatusCode::PAYLOAD_TOO_LARGE => "too_large",
+            StatusCode::UNSUPPORTED_MEDIA_TYPE => "content_type",
+            StatusCode::SERVICE_UNAVAILABLE => "overloaded",
+            _ => "corrupt",
+        }
+    }
+
     /// The status that tells it.
     pub(super) fn status(&self) -> RpcStatus {
         RpcStatus::new(self.code, &self.message, self.retry_after)

@@ -13,8 +13,8 @@ use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode};
 use hyper::body::Incoming;
 
 use super::refusal::Refusal;
-use super::{Export, Shared};
-use crate::body::Pieces;
+use super::{Answer, Export, Shared};
+use crate::body::{Pieces, Share};
 use crate::encoding::{Encoding, Inflate};
 use crate::status::GrpcCode;
 use crate::{Body, Media};
@@ -26,14 +26,20 @@ pub(super) async fn respond(
     request: Request<Incoming>,
 ) -> Response<Pieces> {
     let (head, mut body) = request.into_parts();
-    let media = Media::of(&head.headers);
-    match export(shared, peer, &head, &mut body).await {
-        Ok(response) => response,
+    // A peer whose words are not known is told in JSON.
+    let media = Media::of(&head.headers).unwrap_or(Media::Json);
+    let (export, _share) = match export(shared, peer, &head, &mut body).await {
+        Ok(export) => export,
         Err(refusal) => {
+            shared.note(refusal.reason());
             shared.drain(&head.headers, body).await;
-            // A peer whose words are not known is told in JSON.
-            refused(&refusal, media.unwrap_or(Media::Json))
+            return refused(&refusal, media);
         }
+    };
+    let signal = export.signal;
+    match shared.ask(export, None).await.and_then(Answer::split) {
+        Ok(response) => reply(StatusCode::OK, media, response.to_body(media, signal)),
+        Err(refusal) => refused(&refusal, media),
     }
 }
 
@@ -42,7 +48,7 @@ async fn export(
     peer: SocketAddr,
     head: &http::request::Parts,
     body: &mut Incoming,
-) -> Result<Response<Pieces>, Refusal> {
+) -> Result<(Export, Share), Refusal> {
     let token = shared.authorize(&head.headers)?;
     let signal = route(head)?;
     let media = Media::of(&head.headers).ok_or_else(|| {
@@ -57,20 +63,14 @@ async fn export(
     let mut inflate =
         Inflate::new(encoding, limit).map_err(|_| Refusal::overloaded(Duration::from_secs(1)))?;
     let push = |piece: &[u8]| inflate.push(piece).map(|()| inflate.len());
-    let _share = shared.receive(body, limit, push).await?;
-    let body = Body::new(media, inflate.finish()?);
+    let share = shared.receive(body, limit, push).await?;
     let export = Export {
         signal,
-        body,
+        body: Body::new(media, inflate.finish()?),
         peer,
         token,
     };
-    let response = shared.ask(export, None).await?.split()?;
-    Ok(reply(
-        StatusCode::OK,
-        media,
-        response.to_body(media, signal),
-    ))
+    Ok((export, share))
 }
 
 fn route(head: &http::request::Parts) -> Result<Signal, Refusal> {
