@@ -121,6 +121,11 @@ pub(super) fn read(
         );
     }
     let tls = tls(reader.nested("tls"));
+    if endpoint.is_none() || protocol.is_none() || compression.is_none() {
+        // Keys that are unknown are told all the same: one may be what is missing, misspelt.
+        reader.finish();
+        return None;
+    }
     let endpoint_name = endpoint.as_ref().map(|endpoint| {
         let (host, port) = endpoint.host_and_port();
         format!("{host}:{port}")
