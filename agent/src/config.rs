@@ -104,7 +104,7 @@ pub struct GateConfig {
 /// The agent's own log, on standard error.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LogConfig {
-    /// What is logged: a level, or the directives of tracing's `EnvFilter`.
+    /// What is logged: a level, or levels by module, `info,hyper=debug`.
     pub filter: String,
     /// Whether lines are JSON objects.
     pub is_json: bool,

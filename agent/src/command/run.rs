@@ -8,6 +8,9 @@ use std::process::ExitCode;
 
 use anyhow::Context as _;
 use tokio::sync::mpsc;
+use tracing_subscriber::filter::{LevelFilter, Targets};
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::util::SubscriberInitExt as _;
 
 use crate::admin::Ask;
 use crate::cli::{OnConfigError, Run};
@@ -141,15 +144,24 @@ fn write_addresses(path: &Path, listeners: &[(&str, SocketAddr)]) -> anyhow::Res
 }
 
 fn log_to_stderr(log: &LogConfig) {
-    let filter = tracing_subscriber::EnvFilter::new(&log.filter);
-    let lines = tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(io::stderr);
+    // By module and level alone: `EnvFilter` can do more, and brings a regex engine of a megabyte.
+    let filter: Targets = log.filter.parse().unwrap_or_default();
+    let lines = tracing_subscriber::fmt().with_max_level(LevelFilter::TRACE);
+    let lines = lines.with_writer(io::stderr);
     // An error means that someone else has set up logging already, which holds then.
     let _ = if log.is_json {
-        lines.json().flatten_event(true).try_init()
+        lines
+            .json()
+            .flatten_event(true)
+            .finish()
+            .with(filter)
+            .try_init()
     } else {
         let is_terminal = io::IsTerminal::is_terminal(&io::stderr());
-        lines.with_ansi(is_terminal).try_init()
+        lines
+            .with_ansi(is_terminal)
+            .finish()
+            .with(filter)
+            .try_init()
     };
 }

@@ -221,7 +221,7 @@ fn log(mut reader: Reader<'_>) -> LogConfig {
 }
 
 fn level(text: &str) -> Result<String, String> {
-    match tracing_subscriber::EnvFilter::try_new(text) {
+    match text.parse::<tracing_subscriber::filter::Targets>() {
         Ok(_) => Ok(text.to_owned()),
         Err(_) => Err(format!(
             "{text:?} is no level; expected error, warn, info, debug or trace"
