@@ -19,7 +19,9 @@ pub mod telemetry;
 use std::process::ExitCode;
 
 use clap::Parser;
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::{LevelFilter, Targets};
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::util::SubscriberInitExt as _;
 
 /// Bad usage or configuration (sysexits' `EX_USAGE`).
 const EXIT_USAGE: u8 = 64;
@@ -43,15 +45,22 @@ pub fn main() -> ExitCode {
     command::run(cli.command)
 }
 
-/// Logs go to standard error; `DAVY_LOG_LEVEL` filters them, `DAVY_LOG_FORMAT=json` is for machines.
+/// Logs go to standard error; `DAVY_LOG_LEVEL` filters them (`info`, or by module:
+/// `info,hyper=debug`), `DAVY_LOG_FORMAT=json` is for machines.
 fn start_logging() {
-    let filter = EnvFilter::try_from_env("DAVY_LOG_LEVEL").unwrap_or_else(|_| "info".into());
-    let builder = tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(std::io::stderr);
+    let filter = std::env::var("DAVY_LOG_LEVEL").unwrap_or_else(|_| "info".to_owned());
+    let filter = filter.parse::<Targets>().unwrap_or_else(|error| {
+        eprintln!("davy-gate: DAVY_LOG_LEVEL: {error}; info holds");
+        Targets::new().with_default(LevelFilter::INFO)
+    });
+    let lines = tracing_subscriber::fmt().with_max_level(LevelFilter::TRACE);
+    let lines = lines.with_writer(std::io::stderr);
     let started = match std::env::var("DAVY_LOG_FORMAT").as_deref() {
-        Ok("json") => builder.json().try_init(),
-        _ => builder.try_init(),
+        Ok("json") => lines.json().flatten_event(true).finish().with(filter).try_init(),
+        _ => {
+            let is_terminal = std::io::IsTerminal::is_terminal(&std::io::stderr());
+            lines.with_ansi(is_terminal).finish().with(filter).try_init()
+        }
     };
     if started.is_err() {
         eprintln!("davy-gate: a logger runs already");

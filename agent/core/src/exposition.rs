@@ -19,7 +19,7 @@ use std::borrow::Cow;
 pub use error::{LineError, PageError, Piece, Reason};
 pub use family::{Format, Kind, Role};
 pub use protobuf::{Buckets, Native};
-pub use sniff::sniff;
+pub use sniff::{ACCEPT, sniff};
 
 mod error;
 mod family;

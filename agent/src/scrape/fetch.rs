@@ -4,7 +4,7 @@ use std::io::Read as _;
 use std::time::Duration;
 
 use bytes::Bytes;
-use davy_agent_core::exposition::PageError;
+use davy_agent_core::exposition::{self, PageError};
 use flate2::read::MultiGzDecoder;
 use http::header::{ACCEPT, ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_TYPE, USER_AGENT};
 use http::{HeaderMap, HeaderName, Request, Response};
@@ -16,16 +16,6 @@ use hyper_util::rt::{TokioExecutor, TokioTimer};
 use thiserror::Error;
 
 use super::Target;
-
-/// What the agent reads, best first: protobuf has native histograms, and start times and exemplars
-/// as OpenMetrics has them. The entries, their order and weights are those of Prometheus's scraper.
-const ACCEPTED: &str = "application/vnd.google.protobuf;\
-                        proto=io.prometheus.client.MetricFamily;encoding=delimited;\
-                        escaping=allow-utf-8;q=0.6,\
-                        application/openmetrics-text;version=1.0.0;escaping=allow-utf-8;q=0.5,\
-                        application/openmetrics-text;version=1.0.0;q=0.4,\
-                        text/plain;version=1.0.0;escaping=allow-utf-8;q=0.3,\
-                        text/plain;version=0.0.4;q=0.2,*/*;q=0.1";
 
 /// Prometheus tells its targets how long it will wait; exporters heed it.
 const TIMEOUT_HEADER: HeaderName = HeaderName::from_static("x-prometheus-scrape-timeout-seconds");
@@ -141,7 +131,7 @@ fn request(target: &Target) -> Result<Request<Empty<Bytes>>, ScrapeError> {
         "gzip"
     };
     Request::get(target.url.clone())
-        .header(ACCEPT, ACCEPTED)
+        .header(ACCEPT, exposition::ACCEPT)
         .header(ACCEPT_ENCODING, encodings)
         .header(
             USER_AGENT,

@@ -11,6 +11,16 @@ const PROTOBUF: &str = "application/vnd.google.protobuf";
 /// The message in it.
 const MESSAGE: &str = "io.prometheus.client.MetricFamily";
 
+/// What a scrape asks for: the format that carries most first (native histograms travel in
+/// protobuf alone), and names as they are. Source: Prometheus's content negotiation.
+pub const ACCEPT: &str = "application/vnd.google.protobuf;\
+                          proto=io.prometheus.client.MetricFamily;encoding=delimited;\
+                          escaping=allow-utf-8;q=0.6,\
+                          application/openmetrics-text;version=1.0.0;escaping=allow-utf-8;q=0.5,\
+                          application/openmetrics-text;version=1.0.0;q=0.4,\
+                          text/plain;version=1.0.0;escaping=allow-utf-8;q=0.3,\
+                          text/plain;version=0.0.4;q=0.2,*/*;q=0.1";
+
 /// Returns the format of a page, by its Content-Type if that is known, else by how it begins
 /// and by its last line.
 ///

@@ -6,7 +6,7 @@ use std::io::Read as _;
 use std::time::Duration;
 
 use bytes::Bytes;
-use davy_agent_core::exposition::DEFAULT_LIMITS;
+use davy_agent_core::exposition::{self, DEFAULT_LIMITS};
 use flate2::read::MultiGzDecoder;
 use http::header::{ACCEPT, ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_TYPE, USER_AGENT};
 use http::{HeaderMap, HeaderName, Request};
@@ -17,11 +17,6 @@ use hyper_util::rt::{TokioExecutor, TokioTimer};
 
 use super::target::Target;
 
-/// What is read, best first: OpenMetrics has start times.
-const ACCEPTED: &str = "application/openmetrics-text;version=1.0.0;escaping=allow-utf-8;q=0.6,\
-                        application/openmetrics-text;version=1.0.0;q=0.5,\
-                        text/plain;version=1.0.0;escaping=allow-utf-8;q=0.4,\
-                        text/plain;version=0.0.4;q=0.3,*/*;q=0.1";
 /// Prometheus tells its targets how long it will wait; exporters heed it.
 const TIMEOUT_HEADER: HeaderName = HeaderName::from_static("x-prometheus-scrape-timeout-seconds");
 
@@ -63,7 +58,7 @@ async fn get(client: &HttpClient, target: &Target, timeout: Duration) -> Result<
         "gzip"
     };
     let request = Request::get(target.url.clone())
-        .header(ACCEPT, ACCEPTED)
+        .header(ACCEPT, exposition::ACCEPT)
         .header(ACCEPT_ENCODING, encodings)
         .header(USER_AGENT, concat!("davy-gate/", env!("CARGO_PKG_VERSION")))
         .header(TIMEOUT_HEADER, timeout.as_secs_f64().to_string())
