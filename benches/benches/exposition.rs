@@ -15,6 +15,10 @@ const PAGES: [(&str, &str, usize); 2] = [
     ("goapp", include_str!("../../tests/corpora/goapp.prom"), 297),
 ];
 
+/// The same program's page in delimited protobuf.
+const PROTOBUF: &[u8] = include_bytes!("../../tests/corpora/etcd.pb");
+const PROTOBUF_TYPE: Option<&str> = Some("application/vnd.google.protobuf");
+
 /// Any scrape's time, Unix nanoseconds.
 const AT: u64 = 1_795_503_863_000_000_000;
 
@@ -53,5 +57,27 @@ fn exposition(criterion: &mut Criterion) {
     }
 }
 
-criterion_group!(benches, exposition);
+/// `cold`: parsed, translated and encoded with nothing kept from the page before.
+fn protobuf(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("exposition/etcd, protobuf");
+    group.throughput(Throughput::Bytes(PROTOBUF.len() as u64));
+    group.bench_function("parse", |bencher| {
+        bencher.iter(|| {
+            let page = parse(black_box(PROTOBUF), PROTOBUF_TYPE, &Options::LENIENT);
+            assert!(page.is_ok_and(|page| page.samples.len() > 1300));
+        });
+    });
+    group.bench_function("protobuf, cold", |bencher| {
+        bencher.iter(|| {
+            let mut translator = Translator::new(Identity::default());
+            let page = parse(black_box(PROTOBUF), PROTOBUF_TYPE, &Options::LENIENT);
+            let translated = page.map(|page| translator.translate(&page, AT, &SCRAPE));
+            let items = translated.map(|translated| translated.payload.items);
+            assert!(items.is_ok_and(|items| items > 100));
+        });
+    });
+    group.finish();
+}
+
+criterion_group!(benches, exposition, protobuf);
 criterion_main!(benches);
