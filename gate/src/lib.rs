@@ -56,10 +56,19 @@ fn start_logging() {
     let lines = tracing_subscriber::fmt().with_max_level(LevelFilter::TRACE);
     let lines = lines.with_writer(std::io::stderr);
     let started = match std::env::var("DAVY_LOG_FORMAT").as_deref() {
-        Ok("json") => lines.json().flatten_event(true).finish().with(filter).try_init(),
+        Ok("json") => lines
+            .json()
+            .flatten_event(true)
+            .finish()
+            .with(filter)
+            .try_init(),
         _ => {
             let is_terminal = std::io::IsTerminal::is_terminal(&std::io::stderr());
-            lines.with_ansi(is_terminal).finish().with(filter).try_init()
+            lines
+                .with_ansi(is_terminal)
+                .finish()
+                .with(filter)
+                .try_init()
         }
     };
     if started.is_err() {
