@@ -10,7 +10,7 @@ use clap::{Parser, Subcommand, ValueEnum};
 ///
 /// A first try, between two running instances of your service:
 ///
-///   davy-gate check --baseline http://127.0.0.1:8080/metrics --canary http://127.0.0.1:8081/metrics
+///   davy-gate check --baseline http://127.0.0.1:8080 --canary http://127.0.0.1:8081
 #[derive(Debug, Parser)]
 #[command(name = "davy-gate", version, verbatim_doc_comment)]
 pub struct Cli {
@@ -85,7 +85,8 @@ In a deploy script:
     *) keep_looking ;; # undecided (2), or nothing could be judged (64, 69, 70)
   esac
 
-Exit codes: 0 approve, 1 rollback, 2 undecided, 64 usage, 69 nothing could be scraped, 70 internal.";
+Exit codes:
+  0 approve, 1 rollback, 2 undecided, 64 usage, 69 nothing could be scraped, 70 internal.";
 
 /// Forms of a result.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]

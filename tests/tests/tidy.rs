@@ -220,7 +220,10 @@ fn files_are_short_and_modules_are_files() {
         if !text.starts_with("//!") && !text.starts_with("#![") && !is_test_file(&path) {
             broken.push(format!("{path}: begins without saying what it is"));
         }
-        if let Some(line) = text.lines().position(|line| line.chars().count() > 100) {
+        // Golden output in tests is as long as it is.
+        let code = text.lines().take_while(|line| !line.starts_with("#[cfg(test)]"));
+        let mut code = code.filter(|_| !is_test_file(&path));
+        if let Some(line) = code.position(|line| line.chars().count() > 100) {
             broken.push(format!("{path}:{}: longer than 100 characters", line + 1));
         }
     }

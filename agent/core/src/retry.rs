@@ -1,7 +1,7 @@
 //! When to try again: exponential backoff with full jitter.
 //!
 //! Full jitter, a delay drawn evenly from nothing up to the ceiling, spreads a fleet of sidecars
-//! best over a backend that comes back (<https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/>).
+//! best over a backend that comes back (Brooker, *Exponential Backoff And Jitter*, 2015).
 //! There is no last try: the bound of the queue decides what is lost, and when.
 
 use std::time::Duration;

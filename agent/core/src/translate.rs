@@ -5,7 +5,8 @@
 //!   unit ([`unit`]), TYPE goes to `metric.metadata["prometheus.type"]` too.
 //! * Counters are monotonic cumulative sums; gauges and untyped samples gauges; infos and statesets
 //!   non-monotonic cumulative sums. Histograms and summaries are put together from their samples
-//!   ([`histogram`], [`summary`]); native histograms become exponential ones ([`native`]). Gauge histograms have no form in OTLP and are dropped, counted.
+//!   ([`histogram`], [`summary`]); native histograms become exponential ones ([`native`]). Gauge
+//!   histograms have no form in OTLP and are dropped, counted.
 //! * Start times are those the page tells (`_created`), else unset, as the rules ask.
 //! * `otel_scope_*` labels become scopes ([`scope`]), `target_info` the resource ([`resource`]).
 //!

@@ -44,7 +44,8 @@ pub struct Expectation {
     pub name: String,
     /// Seconds until a canary that is no different is proved safe; none: not in a day.
     pub approve_seconds: Option<u64>,
-    /// Ratios of canary to baseline, and the seconds until each is proved worse; none: not in a day.
+    /// Ratios of canary to baseline, and the seconds until each is proved worse; none: not in a
+    /// day.
     pub rollback_seconds: Vec<(f64, Option<u64>)>,
 }
 

@@ -1,7 +1,7 @@
 //! Numbers of a page: exact `f64` values and timestamps in Unix nanoseconds.
 //!
 //! Most samples of a Go program are small integers, so these are read digit by digit; the rest
-//! goes to Eisel–Lemire. Both give the nearest `f64`, the value that Go's `strconv.ParseFloat` gives.
+//! goes to Eisel–Lemire. Both give the nearest `f64`, as Go's `strconv.ParseFloat` does.
 
 /// Digits that always fit a `u64`: 10^19 − 1 < 2^64.
 const FAST_DIGITS_MAX: usize = 19;

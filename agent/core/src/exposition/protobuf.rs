@@ -1,4 +1,4 @@
-//! Delimited protobuf: a page of messages `io.prometheus.client.MetricFamily`, each after its length.
+//! Delimited protobuf: messages `io.prometheus.client.MetricFamily`, each after its length.
 //!
 //! Names and labels borrow from the page, and a native histogram stays where it is ([`Native`]):
 //! nothing is allocated by a number on the wire. A metric that can't be read costs that metric; a

@@ -26,7 +26,8 @@ pub const ACCEPT: &str = "application/vnd.google.protobuf;\
 ///
 /// # Errors
 ///
-/// [`PageError::Unsupported`] for protobuf of another encoding or message than delimited metric families.
+/// [`PageError::Unsupported`] for protobuf of another encoding or message than delimited metric
+/// families.
 pub fn sniff(content_type: Option<&str>, page: &[u8]) -> Result<Format, PageError> {
     let media = content_type.unwrap_or_default();
     let media = media.split(';').next().unwrap_or_default().trim();
