@@ -1,6 +1,11 @@
 //! What integration tests and the demo share: processes, load, receivers, peers.
 
+pub mod agent;
+pub mod capture;
+pub mod http;
 pub mod load;
 pub mod peers;
 pub mod process;
 pub mod receiver;
+pub mod sender;
+pub mod shop;

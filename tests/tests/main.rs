@@ -7,6 +7,8 @@
     reason = "a test ends where something is not as it must be"
 )]
 
+mod agent;
 mod evidence;
 mod splice;
+mod switch;
 mod tidy;

@@ -14,6 +14,8 @@ use anyhow::{Context, bail};
 
 /// Module and version of Prometheus 3.16.
 const PROMETHEUS: &str = "github.com/prometheus/prometheus/cmd/prometheus@v0.316.0";
+/// What builds a Collector; its version is that of the parts in `peers/collector/builder.yaml`.
+const COLLECTOR_BUILDER: &str = "go.opentelemetry.io/collector/cmd/builder@v0.165.0";
 /// Python's OpenTelemetry: the SDK, its exporters for gRPC and HTTP, and with them OTLP's messages.
 const PYTHON_OTLP: &[&str] = &[
     "opentelemetry-sdk==1.45.2",
@@ -40,25 +42,67 @@ pub fn sources() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("peers")
 }
 
+/// The example services' module in the tree.
+pub fn apps() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("apps")
+}
+
+/// The shop of `tests/apps`, as release v1.0.0.
+///
+/// # Errors
+///
+/// When Go fails; its output is in the error.
+pub fn shop() -> anyhow::Result<PathBuf> {
+    let ldflags = "-s -w -X main.version=v1.0.0 -X main.commit=4f1c2d9";
+    go_build("shop", &apps(), "./shop", ldflags)
+}
+
 /// Builds the Go program whose module is the folder `source`, and returns its binary.
 ///
 /// # Errors
 ///
 /// When the folder can't be read or Go fails; its output is in the error.
 pub fn go_program(name: &str, source: &Path) -> anyhow::Result<PathBuf> {
+    go_build(name, source, ".", "-s -w")
+}
+
+fn go_build(name: &str, module: &Path, package: &str, ldflags: &str) -> anyhow::Result<PathBuf> {
     let cache = cache()?;
     let binary = cache
         .join("bin")
-        .join(format!("{name}-{:016x}", fingerprint(source)?));
+        .join(format!("{name}-{:016x}", fingerprint(module)?));
     once(&cache, &binary, || {
         let partial = binary.with_extension("partial");
         let mut build = Command::new("go");
         build
-            .args(["build", "-trimpath", "-ldflags=-s -w", "-o"])
+            .args(["build", "-trimpath", "-ldflags", ldflags, "-o"])
             .arg(&partial)
-            .arg(".");
-        run(build.current_dir(source).env("CGO_ENABLED", "0"))?;
+            .arg(package);
+        run(build.current_dir(module).env("CGO_ENABLED", "0"))?;
         fs::rename(&partial, &binary).context("keep the binary")
+    })?;
+    Ok(binary)
+}
+
+/// The OpenTelemetry Collector with the parts of `peers/collector/builder.yaml`.
+///
+/// # Errors
+///
+/// When Go fails; its output is in the error.
+pub fn collector() -> anyhow::Result<PathBuf> {
+    let cache = cache()?;
+    let binary = cache.join("bin/otelcol");
+    once(&cache, &binary, || {
+        let mut build = Command::new("go");
+        build
+            .args(["run", COLLECTOR_BUILDER, "--config"])
+            .arg(sources().join("collector/builder.yaml"));
+        run(build.current_dir(&cache).env("CGO_ENABLED", "0"))?;
+        fs::copy(
+            cache.join("otelcol/otelcol"),
+            binary.with_extension("partial"),
+        )?;
+        fs::rename(binary.with_extension("partial"), &binary).context("keep the binary")
     })?;
     Ok(binary)
 }
@@ -157,20 +201,30 @@ fn once(
     make().with_context(|| format!("make {}", target.display()))
 }
 
-/// Hash of the names and contents of the files of a folder.
+/// Hash of the names and contents of the files of a folder and its folders.
 fn fingerprint(folder: &Path) -> anyhow::Result<u64> {
-    let mut files: Vec<PathBuf> = fs::read_dir(folder)
-        .with_context(|| format!("read {}", folder.display()))?
-        .map(|entry| entry.map(|entry| entry.path()))
-        .collect::<Result<_, _>>()?;
-    files.retain(|path| path.is_file());
+    let mut files = Vec::new();
+    files_below(folder, &mut files).with_context(|| format!("read {}", folder.display()))?;
     files.sort();
     let mut hasher = DefaultHasher::new();
     for path in files {
-        path.file_name().unwrap_or(OsStr::new("")).hash(&mut hasher);
+        let name = path.strip_prefix(folder).unwrap_or(&path);
+        name.as_os_str().hash(&mut hasher);
         fs::read(&path)?.hash(&mut hasher);
     }
     Ok(hasher.finish())
+}
+
+fn files_below(folder: &Path, files: &mut Vec<PathBuf>) -> std::io::Result<()> {
+    for entry in fs::read_dir(folder)? {
+        let path = entry?.path();
+        if !path.is_dir() {
+            files.push(path);
+        } else if path.file_name() != Some(OsStr::new("bin")) {
+            files_below(&path, files)?;
+        }
+    }
+    Ok(())
 }
 
 fn run(command: &mut Command) -> anyhow::Result<()> {

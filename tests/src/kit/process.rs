@@ -2,8 +2,11 @@
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
+use std::net::TcpListener;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
@@ -11,6 +14,9 @@ use rustix::process::{Pid, Signal, kill_process};
 
 /// How often a condition is looked at while it is waited for.
 pub(super) const POLL: Duration = Duration::from_millis(10);
+
+/// Where [`free_port`] looks.
+const PORTS: Range<u16> = 20_000..30_000;
 
 /// A program that runs; killed when dropped.
 #[derive(Debug)]
@@ -155,4 +161,25 @@ pub fn address(file: &Path, limit: Duration) -> anyhow::Result<String> {
         let text = fs::read_to_string(file).ok()?;
         (!text.trim().is_empty()).then(|| text.trim().to_owned())
     })
+}
+
+/// A port of loopback that is free now, for a program whose port others must know before it runs.
+///
+/// It is below the range that the system gives out for port 0 and to outgoing connections, so that
+/// only another caller of this function could take it, and each gets another.
+///
+/// # Panics
+///
+/// When no port is free.
+pub fn free_port() -> u16 {
+    static NEXT: AtomicU16 = AtomicU16::new(0);
+    // Processes begin at different places.
+    let begin = std::process::id().wrapping_mul(97) % PORTS.len() as u32;
+    let free = (0..PORTS.len()).find_map(|_| {
+        let offset = begin + u32::from(NEXT.fetch_add(1, Ordering::Relaxed));
+        let port = PORTS.start + u16::try_from(offset % PORTS.len() as u32).unwrap_or(0);
+        TcpListener::bind(("127.0.0.1", port)).ok().map(|_| port)
+    });
+    #[expect(clippy::expect_used, reason = "ten thousand ports are not all taken")]
+    free.expect("a free port")
 }

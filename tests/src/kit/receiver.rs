@@ -54,7 +54,13 @@ pub enum Received {
 pub struct Receiver {
     address: SocketAddr,
     shared: Arc<Shared>,
-    _stop: oneshot::Sender<()>,
+    server: Option<Server>,
+}
+
+#[derive(Debug)]
+struct Server {
+    stop: oneshot::Sender<()>,
+    task: tokio::task::JoinHandle<()>,
 }
 
 #[derive(Debug, Default)]
@@ -91,19 +97,38 @@ impl Receiver {
             .context("bind the receiver")?;
         let address = listener.local_addr().context("address of the receiver")?;
         let shared = Arc::<Shared>::default();
-        let (stop, stopped) = oneshot::channel::<()>();
-        let counting = Arc::clone(&shared);
-        let handler = davy_transport::handler(move |export| {
-            let answer = counting.take(export);
-            async move { answer }
-        });
-        let ended = async { drop(stopped.await) };
-        tokio::spawn(serve(listener, ServerOptions::default(), handler, ended));
+        let server = Some(Server::start(listener, &shared));
         Ok(Self {
             address,
             shared,
-            _stop: stop,
+            server,
         })
+    }
+
+    /// Closes the port, once the requests under way are answered; the counts stay.
+    ///
+    /// # Errors
+    ///
+    /// When the server failed.
+    pub async fn go_down(&mut self) -> anyhow::Result<()> {
+        if let Some(Server { stop, task }) = self.server.take() {
+            drop(stop);
+            task.await.context("end the receiver")?;
+        }
+        Ok(())
+    }
+
+    /// Opens the port again, after [`Self::go_down`].
+    ///
+    /// # Errors
+    ///
+    /// When it can't be bound.
+    pub async fn come_back(&mut self) -> anyhow::Result<()> {
+        let listener = TcpListener::bind(self.address)
+            .await
+            .context("bind the receiver again")?;
+        self.server = Some(Server::start(listener, &self.shared));
+        Ok(())
     }
 
     /// Where it listens.
@@ -171,6 +196,20 @@ impl Receiver {
             }
             tokio::time::sleep(POLL).await;
         }
+    }
+}
+
+impl Server {
+    fn start(listener: TcpListener, shared: &Arc<Shared>) -> Self {
+        let (stop, stopped) = oneshot::channel::<()>();
+        let counting = Arc::clone(shared);
+        let handler = davy_transport::handler(move |export| {
+            let answer = counting.take(export);
+            async move { answer }
+        });
+        let ended = async { drop(stopped.await) };
+        let task = tokio::spawn(serve(listener, ServerOptions::default(), handler, ended));
+        Self { stop, task }
     }
 }
 
