@@ -215,9 +215,8 @@ impl Scraper {
         if tally.first_bad != status.tally.first_bad
             && let Some(first) = tally.first_bad
         {
-            let (line, reason) = (first.line, first.reason);
-            let lines = tally.bad_lines;
-            tracing::warn!(target_url = %self.target.url, line, %reason, lines, "lines not read");
+            let pieces = tally.bad_lines;
+            tracing::warn!(target_url = %self.target.url, %first, pieces, "parts not read");
         }
         *status = ScrapeStatus {
             last_success: Some(at),
