@@ -50,3 +50,4 @@ musl:
 .PHONY: bench
 bench: build ## benches of every stage, and the agent beside the OpenTelemetry Collector
 	cargo bench --locked -p davy-benches
+	cargo run --locked -p davy-side-by-side

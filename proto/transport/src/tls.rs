@@ -1,9 +1,9 @@
-//! TLS by rustls and aws-lc: built-in roots or a custom authority, client certificates both ways.
+//! TLS by rustls and ring: built-in roots or a custom authority, client certificates both ways.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use rustls::crypto::{CryptoProvider, aws_lc_rs};
+use rustls::crypto::{CryptoProvider, ring};
 use rustls::server::WebPkiClientVerifier;
 use rustls::{ClientConfig, RootCertStore, ServerConfig};
 use rustls_pki_types::pem::PemObject as _;
@@ -122,7 +122,7 @@ impl ServerTls {
 
 /// The one provider of both programs; naming it spares a global default.
 fn provider() -> Arc<CryptoProvider> {
-    Arc::new(aws_lc_rs::default_provider())
+    Arc::new(ring::default_provider())
 }
 
 fn authorities(path: &Path) -> Result<RootCertStore, TlsError> {
