@@ -11,7 +11,8 @@
 //!   are counted.
 //! * A cell closes when every live pod of the service has reported to its end, or when it
 //!   is two cells late. What arrives later is counted, and lost. A pod is live from its first
-//!   window until it was silent for [`SILENT_CELLS`].
+//!   window until it was silent for [`SILENT_CELLS`]. A pod that is not live and comes too late is
+//!   waited for in the next cells: else one that always reports last would never be heard.
 //!
 //! Time is an argument, folding is order-independent, and a grid holds one service.
 
@@ -67,6 +68,9 @@ pub struct Grid {
     arms: BTreeMap<Arm, BTreeMap<Arc<str>, Pod>>,
     /// First cell that isn't closed.
     open: u64,
+    /// Pods that are not live and came too late, and the last cell that they missed. They change
+    /// when cells close, never what is in them.
+    newcomers: BTreeMap<(Arm, Arc<str>), u64>,
     counts: BTreeMap<Outcome, u64>,
 }
 
@@ -150,6 +154,7 @@ impl Grid {
     fn fold(&mut self, window: &Window) -> Outcome {
         let index = cell_of(window.end);
         if index < self.open {
+            self.meet(window, index);
             return Outcome::Late;
         }
         let known = self
@@ -163,26 +168,54 @@ impl Grid {
         let pod = pods
             .entry(window.pod.as_str().into())
             .or_insert_with(|| Pod::new(window));
-        pod.take(window, index, self.open)
+        let outcome = pod.take(window, index, self.open);
+        if !self.newcomers.is_empty() {
+            self.newcomers.remove(&identity(window));
+        }
+        outcome
+    }
+
+    /// Remembers a pod that nobody waits for yet.
+    fn meet(&mut self, window: &Window, index: u64) {
+        let pods = self.arms.get(&window.arm);
+        let pod = pods.and_then(|pods| pods.get(&*window.pod));
+        let is_recent = index + SILENT_CELLS >= self.open;
+        if !is_recent || pod.is_some_and(|pod| pod.is_live(self.open)) {
+            return;
+        }
+        if self.newcomers.len() < PODS_MAX {
+            let missed = self.newcomers.entry(identity(window)).or_default();
+            *missed = index.max(*missed);
+        }
     }
 
     fn pods(&self) -> impl Iterator<Item = &Pod> {
         self.arms.values().flat_map(BTreeMap::values)
     }
 
-    /// Whether every live pod has reported to the end of the cell.
+    /// Whether every live pod has reported to the end of the cell, and no newcomer is waited for.
     fn complete(&self, index: u64) -> bool {
+        let is_awaited = |missed: &u64| missed + SILENT_CELLS >= index;
+        if self.newcomers.values().any(is_awaited) {
+            return false;
+        }
         self.pods()
             .filter(|pod| pod.is_live(index))
             .all(|pod| pod.reported(index))
     }
 
     fn forget(&mut self, index: u64) {
+        self.newcomers
+            .retain(|_, missed| *missed + SILENT_CELLS > index);
         for pods in self.arms.values_mut() {
             pods.retain(|_, pod| pod.last_cell() + FORGET_CELLS > index);
         }
         self.arms.retain(|_, pods| !pods.is_empty());
     }
+}
+
+fn identity(window: &Window) -> (Arm, Arc<str>) {
+    (window.arm.clone(), window.pod.as_str().into())
 }
 
 /// The cell in which a window ends: an end on the grid belongs to the cell before it.

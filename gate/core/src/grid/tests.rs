@@ -75,6 +75,31 @@ fn a_cell_closes_when_every_live_pod_reported() {
 }
 
 #[test]
+fn a_pod_that_always_reports_last_is_heard_from_its_second_window_on() {
+    let mut grid = Grid::new();
+    grid.take(&window("v1", "a", 100, 105, 7));
+    assert_eq!(closed(&mut grid, 105).len(), 1, "a is all there is");
+    assert_eq!(grid.take(&window("v2", "b", 100, 105, 3)), Outcome::Late);
+    grid.take(&window("v1", "a", 105, 110, 8));
+    assert_eq!(closed(&mut grid, 110), vec![], "waits for b");
+    grid.take(&window("v2", "b", 105, 110, 4));
+    let both = vec![row("a", 8, 1.0), row("b", 4, 1.0)];
+    assert_eq!(closed(&mut grid, 110), vec![(21, both)]);
+    // One that came too late, and never again, is not waited for for long.
+    assert_eq!(grid.take(&window("v2", "c", 105, 110, 1)), Outcome::Late);
+    let report = |grid: &mut Grid, cell: u64| {
+        for (arm, pod) in [("v1", "a"), ("v2", "b")] {
+            grid.take(&window(arm, pod, 5 * cell, 5 * cell + 5, 1));
+        }
+        closed(grid, 5 * cell + 5).len()
+    };
+    assert_eq!(
+        [22, 23, 24, 25, 26].map(|cell| report(&mut grid, cell)),
+        [0, 0, 1, 1, 3]
+    );
+}
+
+#[test]
 fn a_cell_is_two_windows_late_at_most_and_later_ones_are_counted() {
     let mut grid = Grid::new();
     grid.take(&window("v1", "a", 100, 105, 7));
