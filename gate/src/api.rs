@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::body::Body;
-use axum::extract::{Request, State};
+use axum::extract::{DefaultBodyLimit, Request, State};
 use axum::http::{HeaderValue, header};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{Html, IntoResponse, Response};
@@ -48,6 +48,7 @@ pub fn router(api: Api) -> Router {
         .route("/v1/rollouts/{id}", get(rollouts::show))
         .route("/v1/rollouts/{id}/timeline", get(rollouts::timeline))
         .route("/v1/rollouts/{id}/reset", post(rollouts::reset))
+        .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
         .layer(from_fn_with_state(api.clone(), authorize));
     Router::new()
         .merge(guarded)
@@ -122,7 +123,7 @@ async fn all(State(api): State<Api>) -> Result<Html<String>, Problem> {
 
 async fn one(
     State(api): State<Api>,
-    axum::extract::Path(id): axum::extract::Path<String>,
+    rollouts::Id(id): rollouts::Id,
 ) -> Result<Html<String>, Problem> {
     Ok(Html(page::rollout(
         &rollouts::find(&api.engine, &id).await?,

@@ -1,18 +1,31 @@
 //! Evidence comes in: OTLP metrics over gRPC and HTTP, decoded here and handed to the engine.
 
+use std::sync::Arc;
+
 use davy_agent_core::json;
 use davy_proto::Signal;
-use davy_transport::{Answer, Body, Export, Handler, handler};
+use davy_transport::{Answer, Body, Export, Handler, Refusals as _, handler};
 use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequest;
 use prost::Message;
 
 use crate::engine::Engine;
+use crate::telemetry::Telemetry;
 
 /// What a server does with each export.
-pub fn evidence(engine: Engine) -> Handler {
+pub fn evidence(engine: Engine, telemetry: Arc<Telemetry>) -> Handler {
     handler(move |export: Export| {
-        let engine = engine.clone();
-        async move { take(&engine, export).await }
+        let (engine, telemetry) = (engine.clone(), Arc::clone(&telemetry));
+        async move {
+            let answer = take(&engine, export).await;
+            let reason = match &answer {
+                Answer::Unimplemented { .. } => "signal",
+                Answer::Invalid { .. } => "invalid",
+                Answer::Overloaded { .. } => "overloaded",
+                _ => return answer,
+            };
+            telemetry.refused(reason);
+            answer
+        }
     })
 }
 

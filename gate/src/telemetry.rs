@@ -3,6 +3,7 @@
 use std::sync::atomic::AtomicU64;
 
 use davy_proto::verdict::{Evaluation, Verdict};
+use davy_transport::Refusals;
 use prometheus_client::encoding::{EncodeLabelSet, text::encode};
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
@@ -47,12 +48,15 @@ pub struct ResultLabels {
 }
 
 /// The gate's metrics.
+#[derive(Debug)]
 pub struct Telemetry {
     registry: Registry,
     /// Windows of evidence taken into the grid.
     pub windows: Counter,
     /// Evidence that was not taken, by reason.
     pub refused: Family<ReasonLabel, Counter>,
+    /// Requests with evidence of which nothing was taken, by reason.
+    pub refused_requests: Family<ReasonLabel, Counter>,
     /// Evaluations answered.
     pub evaluations: Counter,
     /// Requests to the API that were refused, by reason.
@@ -75,6 +79,7 @@ impl Telemetry {
             registry,
             windows: Counter::default(),
             refused: Family::default(),
+            refused_requests: Family::default(),
             evaluations: Counter::default(),
             problems: Family::default(),
             actuations: Family::default(),
@@ -94,6 +99,12 @@ impl Telemetry {
             "refused_items",
             "Evidence that was not taken, by reason",
             refused,
+        );
+        let requests = telemetry.refused_requests.clone();
+        registry.register(
+            "refused_requests",
+            "Requests with evidence of which nothing was taken, by reason",
+            requests,
         );
         let evaluations = telemetry.evaluations.clone();
         registry.register("evaluations", "Evaluations answered", evaluations);
@@ -170,6 +181,14 @@ impl Telemetry {
         // Writing to a String does not fail.
         let _ = encode(&mut page, &self.registry);
         page
+    }
+}
+
+impl Refusals for Telemetry {
+    fn refused(&self, reason: &'static str) {
+        self.refused_requests
+            .get_or_create(&ReasonLabel { reason })
+            .inc();
     }
 }
 

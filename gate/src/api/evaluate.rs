@@ -28,6 +28,9 @@ const KEYS: [&str; 8] = [
     "weight",
 ];
 
+/// Characters of a wrong value that are shown: an answer is small, whatever was asked.
+const SHOWN_MAX: usize = 64;
+
 /// `POST` with a JSON object.
 pub async fn posted(
     State(api): State<Api>,
@@ -128,8 +131,9 @@ impl Reading<'_> {
             }
             Value::String(text) => Some(text.clone()),
             other => {
+                let found: String = other.to_string().chars().take(SHOWN_MAX).collect();
                 self.errors
-                    .push(format!("{key}: expected a text, found {other}"));
+                    .push(format!("{key}: expected a text, found {found}"));
                 None
             }
         }

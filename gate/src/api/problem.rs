@@ -4,6 +4,9 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 
+/// Characters of a detail: it may name what the caller sent, and an answer is small.
+const DETAIL_MAX: usize = 512;
+
 /// A refused request: whose fault, and what to change.
 #[derive(Debug, Serialize)]
 pub struct Problem {
@@ -49,10 +52,11 @@ impl Problem {
 
     /// Any other status.
     pub fn new(status: StatusCode, title: &'static str, detail: impl Into<String>) -> Self {
+        let detail: String = detail.into();
         Self {
             title,
             status: status.as_u16(),
-            detail: detail.into(),
+            detail: detail.chars().take(DETAIL_MAX).collect(),
             errors: Vec::new(),
         }
     }
@@ -64,6 +68,14 @@ impl IntoResponse for Problem {
         // A struct of strings and numbers always serialises; an empty body would still be an error.
         let body = serde_json::to_vec(&self).unwrap_or_default();
         let kind = HeaderValue::from_static("application/problem+json");
-        (status, [(header::CONTENT_TYPE, kind)], body).into_response()
+        let mut response = (status, [(header::CONTENT_TYPE, kind)], body).into_response();
+        if status == StatusCode::UNAUTHORIZED {
+            // RFC 9110, section 15.5.2: a 401 names the scheme that opens the door.
+            let scheme = HeaderValue::from_static("Bearer");
+            response
+                .headers_mut()
+                .insert(header::WWW_AUTHENTICATE, scheme);
+        }
+        response
     }
 }

@@ -1,7 +1,9 @@
 //! `/v1/rollouts`: what the gate knows.
 
-use axum::extract::{Path, Query, State};
+use axum::extract::rejection::QueryRejection;
+use axum::extract::{FromRequestParts, Path, Query, State};
 use axum::http::StatusCode;
+use axum::http::request::Parts;
 use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
 use serde_json::json;
@@ -22,11 +24,25 @@ pub(super) struct Selection {
     after: Option<String>,
 }
 
+/// The id of a rollout in a path.
+pub(super) struct Id(pub(super) String);
+
+impl<S: Send + Sync> FromRequestParts<S> for Id {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let id = Path::from_request_parts(parts, state).await;
+        let Path(id) = id.map_err(|error| Problem::bad_request(error.body_text()))?;
+        Ok(Self(id))
+    }
+}
+
 /// `GET /v1/rollouts?namespace=&limit=&after=`
 pub(super) async fn list(
     State(api): State<Api>,
-    Query(selection): Query<Selection>,
+    selection: Result<Query<Selection>, QueryRejection>,
 ) -> Result<Response, Problem> {
+    let Query(selection) = selection.map_err(|error| Problem::bad_request(error.body_text()))?;
     let mut views = api.engine.rollouts().await.ok_or_else(gone)?;
     views.sort_by(|a, b| a.evaluation.rollout.id.cmp(&b.evaluation.rollout.id));
     let limit = selection.limit.unwrap_or(100).clamp(1, LIMIT_MAX);
@@ -49,28 +65,19 @@ pub(super) async fn list(
 }
 
 /// `GET /v1/rollouts/{id}`
-pub(super) async fn show(
-    State(api): State<Api>,
-    Path(id): Path<String>,
-) -> Result<Response, Problem> {
+pub(super) async fn show(State(api): State<Api>, Id(id): Id) -> Result<Response, Problem> {
     let view = find(&api.engine, &id).await?;
     Ok(axum::Json(json!({ "data": view.evaluation })).into_response())
 }
 
 /// `GET /v1/rollouts/{id}/timeline`
-pub(super) async fn timeline(
-    State(api): State<Api>,
-    Path(id): Path<String>,
-) -> Result<Response, Problem> {
+pub(super) async fn timeline(State(api): State<Api>, Id(id): Id) -> Result<Response, Problem> {
     let view = find(&api.engine, &id).await?;
     Ok(axum::Json(json!({ "data": view.timeline })).into_response())
 }
 
 /// `POST /v1/rollouts/{id}/reset`
-pub(super) async fn reset(
-    State(api): State<Api>,
-    Path(id): Path<String>,
-) -> Result<Response, Problem> {
+pub(super) async fn reset(State(api): State<Api>, Id(id): Id) -> Result<Response, Problem> {
     if api.engine.reset(&id).await.ok_or_else(gone)? {
         let view = find(&api.engine, &id).await?;
         return Ok(axum::Json(json!({ "data": view.evaluation })).into_response());

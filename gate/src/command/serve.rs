@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Context;
 use davy_transport::{ServerOptions, Token};
@@ -25,8 +26,18 @@ use crate::receive;
 use crate::record::Recorder;
 use crate::telemetry::Telemetry;
 
+/// How long callers of the API may take to finish once the gate is told to end: a connection that
+/// says nothing must not hold it.
+const GRACE: Duration = Duration::from_secs(2);
+
 pub(super) async fn run(options: Serve) -> anyhow::Result<ExitCode> {
     let config = configuration(options.config.as_deref())?;
+    if config.listen.tls.is_some() {
+        // Whoever asks for TLS must not get a gate that speaks in the clear.
+        let message = "listen.tls: this version speaks no TLS: leave it out, listen on loopback \
+                       and put a proxy in front";
+        return Err(Usage(message.to_owned()).into());
+    }
     let policies = Policies::read(&config.policy_files).map_err(|e| Usage(format!("{e:#}")))?;
     config.not_yet.iter().for_each(|what| warn!("{what}"));
     if policies.is_empty() {
@@ -65,9 +76,10 @@ pub(super) async fn run(options: Serve) -> anyhow::Result<ExitCode> {
         otlp,
         ServerOptions {
             tokens: tokens.clone(),
+            refusals: Some(Arc::clone(&telemetry) as _),
             ..ServerOptions::default()
         },
-        receive::evidence(engine.clone()),
+        receive::evidence(engine.clone(), Arc::clone(&telemetry)),
         ended(stopped.clone()),
     ));
     let router = api::router(Api {
@@ -85,10 +97,10 @@ pub(super) async fn run(options: Serve) -> anyhow::Result<ExitCode> {
     info!(signal = name, "shutting down");
     stop.send_replace(true);
     receiver.await.context("end the receiver")?;
-    answers
-        .await
-        .context("end the API")?
-        .context("serve the API")?;
+    match tokio::time::timeout(GRACE, answers).await {
+        Ok(answers) => answers.context("end the API")?.context("serve the API")?,
+        Err(_) => info!("some callers were cut off"),
+    }
     Ok(ExitCode::SUCCESS)
 }
 
