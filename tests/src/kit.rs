@@ -2,6 +2,7 @@
 
 pub mod agent;
 pub mod capture;
+pub mod gate;
 pub mod http;
 pub mod load;
 pub mod peers;
