@@ -1,10 +1,11 @@
 //! The HTTP API: what is asked wrongly is answered as a problem, what is asked well with a verdict.
 
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use davy_proto::Signal;
 use davy_tests::kit::gate::{Gate, evaluation};
 use davy_tests::kit::http;
+use davy_tests::kit::process::Process;
 use davy_transport::{
     Bearer, Body, Cause, Client, ClientConfig, ClientTls, Compression, Endpoint, GrpcCode, Outcome,
     Protocol, Token,
@@ -279,6 +280,23 @@ async fn evidence_needs_the_token_too() {
     );
 }
 
+/// Scenario: TLS is asked for, which this version does not speak.
+/// Guarantees: the gate does not start in the clear instead: exit 64, and why.
+#[test]
+fn a_gate_that_should_speak_tls_never_speaks_in_the_clear() {
+    let folder = folder();
+    let config = "version: 1\nlisten: {tls: {certificate: /c.pem, key: /k.pem}}\n";
+    let path = folder.path().join("gate.yaml");
+    std::fs::write(&path, config).expect("a configuration");
+    let mut command = std::process::Command::new(super::GATE);
+    command.env_clear().arg("serve").arg("--config").arg(path);
+    let mut process = Process::start("gate", &mut command, &folder.path().join("gate.out"));
+    let process = process.as_mut().expect("it starts");
+    let status = process.wait(Duration::from_secs(20)).expect("it ends");
+    assert_eq!(status.code(), Some(64), "{}", process.log());
+    assert!(process.log().contains("listen.tls"), "{}", process.log());
+}
+
 fn client(authority: &str, protocol: Protocol, token: Option<&str>) -> Client {
     let url = format!("http://{authority}");
     let endpoint = match protocol {
@@ -290,7 +308,7 @@ fn client(authority: &str, protocol: Protocol, token: Option<&str>) -> Client {
         protocol,
         compression: Compression::None,
         headers: Vec::new(),
-        timeout: std::time::Duration::from_secs(10),
+        timeout: Duration::from_secs(10),
         tls: ClientTls::default(),
         bearer: token.map(|token| Bearer::Text(Token::new(token))),
     };
