@@ -184,8 +184,8 @@ impl Subject {
     }
 }
 
-/// The Collector's configuration for the same work: parts and settings as its documentation
-/// advises for a sidecar, neither compression nor own metrics, which the agent does not leave out.
+/// The Collector's configuration for the same work: memory limiter and batches as its documentation
+/// advises, no compression as with the agent. Its own metrics are off, where the agent's are on.
 fn configuration(page: &Page, log: &Path, authority: &str, backend: &Receiver) -> Value {
     let pipeline = |receiver| {
         json!({
