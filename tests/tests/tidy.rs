@@ -221,7 +221,9 @@ fn files_are_short_and_modules_are_files() {
             broken.push(format!("{path}: begins without saying what it is"));
         }
         // Golden output in tests is as long as it is.
-        let code = text.lines().take_while(|line| !line.starts_with("#[cfg(test)]"));
+        let code = text
+            .lines()
+            .take_while(|line| !line.starts_with("#[cfg(test)]"));
         let mut code = code.filter(|_| !is_test_file(&path));
         if let Some(line) = code.position(|line| line.chars().count() > 100) {
             broken.push(format!("{path}:{}: longer than 100 characters", line + 1));
