@@ -17,7 +17,7 @@ help: ## what each target does
 .PHONY: demo
 demo: ## watch a good release approved and a bad one rolled back, on a real Go app
 	cargo build --locked --release -p davy-agent -p davy-gate -p davy-tests --bin davy-agent --bin davy-gate --bin davy-demo
-	target/release/davy-demo
+	$${CARGO_TARGET_DIR:-target}/release/davy-demo
 
 .PHONY: test
 test: lint unit apps ## formatting, clippy, unit, property, doc and integration tests
