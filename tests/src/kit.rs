@@ -10,3 +10,4 @@ pub mod process;
 pub mod receiver;
 pub mod sender;
 pub mod shop;
+pub mod usage;

@@ -22,7 +22,6 @@ mod measure;
 mod page;
 mod record;
 mod subject;
-mod usage;
 
 /// Largest agent program, bytes.
 const BINARY_BYTES_MAX: u64 = 6 * 1024 * 1024;

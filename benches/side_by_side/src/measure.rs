@@ -5,13 +5,13 @@ use std::time::Duration;
 
 use anyhow::{Context, ensure};
 use davy_tests::kit::receiver::Receiver;
+use davy_tests::kit::usage::{Memory, cpu};
 use serde::Serialize;
 use tokio::time::Instant;
 
 use super::load;
 use super::page::POINTS;
 use super::subject::Subject;
-use super::usage::{Memory, cpu};
 
 /// How often memory is read.
 const SAMPLE: Duration = Duration::from_secs(1);

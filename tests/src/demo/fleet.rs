@@ -4,7 +4,7 @@ use std::fs;
 use std::net::TcpListener;
 use std::path::PathBuf;
 use std::process::Command;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
 
@@ -13,13 +13,14 @@ use super::{CANARY, STABLE};
 use crate::kit::load::Target;
 use crate::kit::process::{Process, address, addresses};
 use crate::kit::receiver::Receiver;
+use crate::kit::usage;
 
 /// How long a program may take to start.
 const START: Duration = Duration::from_secs(20);
 /// How long a program may take to end.
 const GRACE: Duration = Duration::from_secs(15);
 /// The declared CPU limit of an instance, in cores.
-const CPU_LIMIT_CORES: &str = "0.1";
+const CPU_LIMIT_CORES: f64 = 0.1;
 
 /// The programs of the demo; they end when it is dropped, instances first.
 pub(super) struct Fleet {
@@ -46,6 +47,13 @@ pub(super) struct Instance {
     app: Process,
     agent: Process,
     authority: String,
+}
+
+/// CPU seconds of an instance, stable and canary, since it was started.
+#[derive(Clone, Copy)]
+pub(super) struct CpuReading {
+    at: Instant,
+    seconds: [f64; 2],
 }
 
 /// What the backend got.
@@ -165,6 +173,19 @@ impl Fleet {
         targets
     }
 
+    /// What the apps have used of their CPU so far, beside this reading's time.
+    pub(super) fn cpu(&self) -> anyhow::Result<CpuReading> {
+        let mean = |instances: &[Instance]| -> anyhow::Result<f64> {
+            let used = instances.iter().map(|i| usage::cpu(i.app.id()));
+            let sum: Duration = used.sum::<anyhow::Result<Duration>>()?;
+            Ok(sum.as_secs_f64() / instances.len().max(1) as f64)
+        };
+        Ok(CpuReading {
+            at: Instant::now(),
+            seconds: [mean(&self.stable)?, mean(&self.canary)?],
+        })
+    }
+
     /// Fails, with its log, when a program has ended that should run.
     pub(super) fn check(&mut self) -> anyhow::Result<()> {
         let instances = self.stable.iter_mut().chain(&mut self.canary);
@@ -216,7 +237,7 @@ impl Fleet {
             )
             .env("OTEL_EXPORTER_OTLP_COMPRESSION", "zstd")
             .env("DAVY_ARM", release.version)
-            .env("DAVY_CPU_LIMIT", CPU_LIMIT_CORES)
+            .env("DAVY_CPU_LIMIT", CPU_LIMIT_CORES.to_string())
             .env("DAVY_SCRAPE_URL", format!("http://{authority}/metrics"))
             .env("DAVY_LOG_PATHS", &log)
             .env("DAVY_GATE_ENDPOINT", format!("http://{}", self.gate_otlp))
@@ -273,6 +294,15 @@ pub(super) fn retire(instances: Vec<Instance>) -> anyhow::Result<()> {
         instance.agent.terminate(GRACE)?;
     }
     Ok(())
+}
+
+impl CpuReading {
+    /// Shares of the declared limit, stable and canary, used between `earlier` and this reading.
+    pub(super) fn shares_since(&self, earlier: &Self) -> [f64; 2] {
+        let limit = (self.at - earlier.at).as_secs_f64() * CPU_LIMIT_CORES;
+        let share = |group: usize| (self.seconds[group] - earlier.seconds[group]) / limit;
+        [share(STABLE), share(CANARY)]
+    }
 }
 
 impl Forwarded {

@@ -12,7 +12,7 @@ use hyper_util::rt::TokioExecutor;
 use tokio::time::{Instant, interval, sleep};
 
 use super::console::Console;
-use super::fleet::{Fleet, retire};
+use super::fleet::{CpuReading, Fleet, retire};
 use super::site::{Release, Site};
 use super::{CANARY_WEIGHT, HISTORY, RATE, STABLE, STABLE_INSTANCES, STABLE_RATE};
 use crate::kit::load::{Load, Plan, Tally};
@@ -20,6 +20,8 @@ use crate::kit::process::wait_until;
 
 /// How often the gate is asked, as Argo would.
 const POLL: Duration = Duration::from_secs(5);
+/// A process's first seconds cost more than its others; the policy leaves them out too.
+const WARM_UP: Duration = Duration::from_secs(10);
 /// How long an act may take at the most.
 const ACT_MAX: Duration = Duration::from_secs(300);
 /// How long the actuator may take after the verdict.
@@ -41,6 +43,15 @@ pub(super) struct Ending {
     evaluation: Evaluation,
     canary: Tally,
     stable: Tally,
+    /// Shares of the CPU limit, stable and canary, in the same time as the tallies.
+    cpu: Option<[f64; 2]>,
+}
+
+/// What was seen from outside while the gate judged.
+struct Seen {
+    evaluation: Evaluation,
+    tallies: [Tally; 2],
+    cpu: Option<[f64; 2]>,
 }
 
 impl Act<'_> {
@@ -72,8 +83,11 @@ impl Act<'_> {
             rate: RATE,
             targets: fleet.targets(CANARY_WEIGHT),
         });
-        let (evaluation, tallies) = self.watch(fleet, &baseline).await?;
-        let [stable, canary] = tallies;
+        let Seen {
+            evaluation,
+            tallies: [stable, canary],
+            cpu,
+        } = self.watch(fleet, &baseline).await?;
         self.console.say(&format!("        {}", evaluation.reason));
         self.carry_out(fleet, &baseline, evaluation.verdict)?;
         Ok(Ending {
@@ -82,21 +96,20 @@ impl Act<'_> {
             evaluation,
             canary,
             stable,
+            cpu,
         })
     }
 
     /// Asks the gate until its verdict is final, printing a line each time.
-    async fn watch(
-        &self,
-        fleet: &mut Fleet,
-        baseline: &str,
-    ) -> anyhow::Result<(Evaluation, [Tally; 2])> {
+    async fn watch(&self, fleet: &mut Fleet, baseline: &str) -> anyhow::Result<Seen> {
         let began = Instant::now();
         let mut ticks = interval(POLL);
         let mut totals: Option<Vec<Tally>> = None;
+        let mut cpu: Option<(CpuReading, CpuReading)> = None;
         loop {
             ticks.tick().await;
             let taken = self.load.take();
+            let reading = fleet.cpu()?;
             let evaluation = evaluate(fleet.gate_http(), baseline, self.release.version).await?;
             let objectives: Vec<_> = evaluation.objectives.iter().map(objective).collect();
             let rate = taken.iter().map(|tally| tally.requests).sum::<u64>() / POLL.as_secs();
@@ -114,7 +127,15 @@ impl Act<'_> {
                 let tallies = <[Tally; 2]>::try_from(totals)
                     .ok()
                     .context("two groups of load")?;
-                return Ok((evaluation, tallies));
+                return Ok(Seen {
+                    evaluation,
+                    tallies,
+                    cpu: cpu.map(|(first, last)| last.shares_since(&first)),
+                });
+            }
+            // The last reading is one before the verdict, after which the canary may be stopped.
+            if began.elapsed() >= WARM_UP {
+                cpu = Some((cpu.map_or(reading, |(first, _)| first), reading));
             }
             if began.elapsed() > ACT_MAX {
                 bail!("no verdict after {ACT_MAX:?}: {}", evaluation.reason);
@@ -164,15 +185,17 @@ impl Act<'_> {
 impl Ending {
     pub(super) fn summary(&self) -> String {
         let evaluation = &self.evaluation;
-        let latency = evaluation
-            .objectives
-            .iter()
-            .find(|objective| objective.name == "latency");
+        let objective = |name: &str| evaluation.objectives.iter().find(|o| o.name == name);
+        let (latency, cpu) = (objective("latency"), objective("cpu"));
         let gate =
             |value: Option<f64>| value.map_or_else(|| "–".into(), |s| format!("{:.0}", s * 1e3));
+        let ratio = cpu.and_then(|cpu| cpu.ratio);
+        let ratio = ratio.map_or_else(|| "–".into(), |ratio| format!("{ratio:.2}"));
+        let [stable_cpu, canary_cpu] = self.cpu.unwrap_or([f64::NAN; 2]).map(|s| 100.0 * s);
         format!(
             "  {}: {} after {} s and {} canary requests\n    P99 seen by clients: stable {:.0} ms, \
-             canary {:.0} ms; by the gate: {} ms, {} ms",
+             canary {:.0} ms; by the gate: {} ms, {} ms\n    CPU of its limit, as Linux counts it: \
+             stable {stable_cpu:.0} %, canary {canary_cpu:.0} %; by the gate: ×{ratio} a request",
             self.version,
             word(evaluation.verdict),
             evaluation.elapsed_seconds,

@@ -10,13 +10,13 @@ const TICK: Duration = Duration::from_millis(10);
 
 /// Memory of a process, in KiB.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Memory {
+pub struct Memory {
     /// Resident now, pages of the binary included.
-    pub(super) resident: u64,
+    pub resident: u64,
     /// Of that, heap and stacks: what is no file's.
-    pub(super) anonymous: u64,
+    pub anonymous: u64,
     /// Most that was ever resident.
-    pub(super) peak: u64,
+    pub peak: u64,
 }
 
 impl Memory {
@@ -25,7 +25,7 @@ impl Memory {
     /// # Errors
     ///
     /// When the process is gone.
-    pub(super) fn of(pid: u32) -> anyhow::Result<Self> {
+    pub fn of(pid: u32) -> anyhow::Result<Self> {
         let path = format!("/proc/{pid}/status");
         let status = fs::read_to_string(&path).with_context(|| format!("read {path}"))?;
         let kib = |key: &str| {
@@ -44,12 +44,12 @@ impl Memory {
     }
 }
 
-/// User and system time that the process has used.
+/// Returns user and system time that the process has used.
 ///
 /// # Errors
 ///
 /// When the process is gone.
-pub(super) fn cpu(pid: u32) -> anyhow::Result<Duration> {
+pub fn cpu(pid: u32) -> anyhow::Result<Duration> {
     let path = format!("/proc/{pid}/stat");
     let stat = fs::read_to_string(&path).with_context(|| format!("read {path}"))?;
     // The name may hold spaces; after it come the state and ten numbers, then utime and stime.
