@@ -10,6 +10,7 @@ pub mod clock;
 pub mod command;
 pub mod config;
 pub mod engine;
+mod figures;
 pub mod page;
 pub mod policies;
 pub mod receive;

@@ -10,6 +10,8 @@ use davy_proto::verdict::{Evaluation, Objective, ObjectiveVerdict, TimelineEntry
 
 mod interval;
 
+use crate::figures::{elapsed, instant, with_unit};
+
 /// A rollout as the page shows it.
 #[derive(Clone, Debug)]
 pub struct RolloutView {
@@ -21,6 +23,10 @@ pub struct RolloutView {
     pub timeline: Vec<TimelineEntry>,
 }
 
+/// What the pictures mean.
+const LEGEND: &str = "<p class=note>● ratio of canary to baseline · <b>━</b> where it lies, as \
+     far as proved · <span class=bad>┃</span> rolled back when proved above · \
+     <span class=good>┃</span> approved when proved below · ┆ equal</p>\n";
 const STYLE: &str = include_str!("page/style.css");
 
 /// The page of all rollouts, the latest first.
@@ -35,6 +41,9 @@ pub fn rollouts(views: &[RolloutView]) -> String {
     for view in views {
         card(&mut body, view);
     }
+    if !views.is_empty() {
+        body.push_str(LEGEND);
+    }
     body.push_str(
         "<p class=note>This gate keeps its state in memory: a restart begins every attempt \
          anew.</p>\n",
@@ -46,13 +55,14 @@ pub fn rollouts(views: &[RolloutView]) -> String {
 pub fn rollout(view: &RolloutView) -> String {
     let mut body = String::from("<p><a href=\"/\">← all rollouts</a></p>\n");
     card(&mut body, view);
+    body.push_str(LEGEND);
     body.push_str("<h2>What happened</h2>\n<table class=timeline>\n");
     for entry in view.timeline.iter().rev() {
         let stands = if entry.is_final { " (final)" } else { "" };
         let _ = writeln!(
             body,
             "<tr><td>{}</td><td class={}>{}{stands}</td><td>{}</td></tr>",
-            escape(&entry.at.to_string()),
+            escape(&instant(entry.at)),
             word(entry.verdict),
             word(entry.verdict),
             escape(&entry.reason),
@@ -93,10 +103,13 @@ fn card(out: &mut String, view: &RolloutView) {
 }
 
 fn facts(evaluation: &Evaluation, updated: UnixNanos) -> String {
-    let mut facts = vec![format!("judged for {} s", evaluation.elapsed_seconds)];
+    let mut facts = vec![format!(
+        "judged for {}",
+        elapsed(evaluation.elapsed_seconds)
+    )];
     match evaluation.eta_seconds {
         Some(0) => {}
-        Some(eta) => facts.push(format!("decision expected in {eta} s")),
+        Some(eta) => facts.push(format!("decision expected in {}", elapsed(eta))),
         None => facts.push("no decision expected before the deadline".to_owned()),
     }
     if let Some(confidence) = evaluation.confidence {
@@ -109,7 +122,7 @@ fn facts(evaluation: &Evaluation, updated: UnixNanos) -> String {
         "attempt {}, step {}",
         evaluation.attempt, evaluation.step
     ));
-    facts.push(format!("at {updated}"));
+    facts.push(format!("at {}", instant(updated)));
     facts.join(" · ")
 }
 
@@ -120,20 +133,13 @@ fn row(out: &mut String, objective: &Objective) {
         ObjectiveVerdict::Undecided => "undecided",
         ObjectiveVerdict::Unavailable => "unavailable",
     };
-    let unit = objective.unit.as_deref().unwrap_or_default();
-    let value = |v: Option<f64>| v.map_or_else(|| "–".to_owned(), |v| value(v, unit));
-    let ratio = match (objective.ratio, objective.low, objective.high) {
-        (Some(ratio), low, high) => format!("×{ratio:.2} {}", bounds(low, high)),
-        (None, ..) => "–".to_owned(),
-    };
     let _ = writeln!(
         out,
         "<div class=\"objective {state}\"><b>{}</b> <span>{state}</span> \
-         <span>{} vs {}</span> <span>{}</span>{}{}</div>",
+         <span>{}</span> <span>{}</span>{}{}</div>",
         escape(&objective.name),
-        escape(&value(objective.canary)),
-        escape(&value(objective.baseline)),
-        escape(&ratio),
+        escape(&values(objective)),
+        escape(&ratio(objective)),
         interval::svg(objective),
         objective
             .reason
@@ -143,19 +149,30 @@ fn row(out: &mut String, objective: &Objective) {
     );
 }
 
-fn bounds(low: Option<f64>, high: Option<f64>) -> String {
-    let bound = |b: Option<f64>| b.map_or_else(|| "?".to_owned(), |b| format!("{b:.2}"));
-    format!("[{}, {}]", bound(low), bound(high))
+/// The canary's value beside the baseline's, or beside the limit that it has alone.
+fn values(objective: &Objective) -> String {
+    let value = |number: f64| with_unit(number, objective.unit.as_deref());
+    let beside = match (objective.baseline, objective.limit) {
+        (Some(baseline), _) => format!(" vs {}", value(baseline)),
+        (None, Some(limit)) => format!(", limit {}", value(limit)),
+        (None, None) => String::new(),
+    };
+    match objective.canary {
+        Some(canary) => value(canary) + &beside,
+        None => String::new(),
+    }
 }
 
-/// A value in the unit that people use for it.
-fn value(value: f64, unit: &str) -> String {
-    match unit {
-        "s" => format!("{:.0} ms", value * 1000.0),
-        "1" => format!("{:.2} %", value * 100.0),
-        "s/request" => format!("{:.3} ms CPU", value * 1000.0),
-        "" => format!("{value}"),
-        unit => format!("{value} {unit}"),
+/// The ratio and what is proved of it.
+fn ratio(objective: &Objective) -> String {
+    let Some(ratio) = objective.ratio else {
+        return String::new();
+    };
+    match (objective.low, objective.high) {
+        (Some(low), Some(high)) => format!("×{ratio:.2} [{low:.2}, {high:.2}]"),
+        (Some(low), None) => format!("×{ratio:.2}, at least {low:.2}"),
+        (None, Some(high)) => format!("×{ratio:.2}, at most {high:.2}"),
+        (None, None) => format!("×{ratio:.2}"),
     }
 }
 

@@ -14,9 +14,9 @@ use davy_gate_core::policy::{
 };
 use davy_proto::units::format_duration;
 
-use super::summary::{percent, seconds};
 use super::{Usage, read_file};
 use crate::cli::CheckPolicy;
+use crate::figures::{percent, seconds};
 use times::Expected;
 
 /// Reads the policy and prints what it says.

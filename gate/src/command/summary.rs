@@ -1,13 +1,12 @@
-//! A result for people and for scripts: as text, as JSON, as Markdown; and numbers as people read
-//! them.
+//! A result for people and for scripts: as text, as JSON, as Markdown.
 
 use std::fmt::Write as _;
 
-use davy_gate_core::explain::rounded;
 use davy_proto::verdict::{Evaluation, Objective, ObjectiveVerdict};
 use davy_proto::window::Window;
 
 use crate::cli::Summary;
+use crate::figures::{grouped, interval, percent, with_unit};
 
 /// Heads of the table of objectives.
 const HEADS: [&str; 7] = [
@@ -159,61 +158,6 @@ fn row(objective: &Objective) -> [String; 7] {
         limits,
         verdict,
     ]
-}
-
-/// The bounds of a ratio, `[0.95, 1.11]`; `?` stands for one that isn't known yet.
-pub(super) fn interval(objective: &Objective) -> Option<String> {
-    let bound = |bound: Option<f64>| bound.map_or_else(|| "?".to_owned(), |b| format!("{b:.2}"));
-    match (objective.low, objective.high) {
-        (None, None) => None,
-        (low, high) => Some(format!("[{}, {}]", bound(low), bound(high))),
-    }
-}
-
-fn with_unit(number: f64, unit: Option<&str>) -> String {
-    match unit {
-        Some("s") => seconds(number),
-        Some("1") => percent(number),
-        Some("s/request") => format!("{}/req", seconds(number)),
-        Some("restarts") | None => rounded(number).to_string(),
-        Some(unit) => format!("{} {unit}", rounded(number)),
-    }
-}
-
-/// A share as `0.12 %`.
-pub(super) fn percent(share: f64) -> String {
-    format!("{} %", rounded(share * 100.0))
-}
-
-/// A time as `230 ms`, `4.2 µs` or `1.35 s`, to three digits.
-pub(super) fn seconds(seconds: f64) -> String {
-    let (scaled, unit) = match seconds.abs() {
-        s if s >= 1.0 || s == 0.0 => (seconds, "s"),
-        s if s >= 1e-3 => (seconds * 1e3, "ms"),
-        _ => (seconds * 1e6, "µs"),
-    };
-    match scaled.abs() {
-        s if s >= 100.0 => format!("{scaled:.0} {unit}"),
-        s if s >= 10.0 => format!("{scaled:.1} {unit}"),
-        _ => format!("{scaled:.2} {unit}"),
-    }
-}
-
-/// A number with a comma between thousands, without decimals from a hundred on.
-pub(super) fn grouped(number: f64) -> String {
-    if number.abs() < 100.0 {
-        return rounded(number).to_string();
-    }
-    let digits = format!("{number:.0}");
-    let mut text = String::new();
-    for (at, digit) in digits.chars().enumerate() {
-        let left = digits.len() - at;
-        if at > 0 && left.is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
 }
 
 #[cfg(test)]

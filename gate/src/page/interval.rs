@@ -9,7 +9,8 @@ const RATIO_MIN: f64 = 0.5;
 const RATIO_MAX: f64 = 4.0;
 const WIDTH: f64 = 240.0;
 
-/// An SVG of the objective's interval and limits; empty where there is no ratio to show.
+/// An SVG of the objective's interval and limits; empty where there is no ratio to show. A side
+/// that has no bound yet runs to the edge; a ratio beyond the axis is an arrow.
 pub(super) fn svg(objective: &Objective) -> String {
     let (Some(ratio), Some(rollback), Some(approve)) = (
         objective.ratio,
@@ -18,24 +19,40 @@ pub(super) fn svg(objective: &Objective) -> String {
     ) else {
         return String::new();
     };
-    let low = objective.low.unwrap_or(RATIO_MIN);
-    let high = objective.high.unwrap_or(RATIO_MAX);
+    let (low, high) = (objective.low, objective.high);
     let mut out = format!(
-        "<svg viewBox=\"0 0 {WIDTH} 24\" role=img aria-label=\"ratio {ratio:.2}, between \
-         {low:.2} and {high:.2}\">"
+        "<svg viewBox=\"0 0 {WIDTH} 24\" role=img aria-label=\"{}\">",
+        label(ratio, low, high)
     );
     let _ = write!(out, "<line class=axis x1=0 x2={WIDTH} y1=12 y2=12 />");
     for (class, at) in [("one", 1.0), ("rollback", rollback), ("approve", approve)] {
         let x = x(at);
         let _ = write!(out, "<line class={class} x1={x:.1} x2={x:.1} y1=2 y2=22 />");
     }
-    let (from, to) = (x(low), x(high));
-    let _ = write!(
-        out,
-        "<line class=interval x1={from:.1} x2={to:.1} y1=12 y2=12 />"
-    );
-    let _ = write!(out, "<circle cx={:.1} cy=12 r=4 /></svg>", x(ratio));
+    if low.is_some() || high.is_some() {
+        let (from, to) = (low.map_or(0.0, x), high.map_or(WIDTH, x));
+        let _ = write!(
+            out,
+            "<line class=interval x1={from:.1} x2={to:.1} y1=12 y2=12 />"
+        );
+    }
+    let at = x(ratio);
+    let _ = if ratio > RATIO_MAX {
+        write!(out, "<path d=\"M{at:.1} 6l6 6l-6 6z\" /></svg>")
+    } else {
+        write!(out, "<circle cx={at:.1} cy=12 r=4 /></svg>")
+    };
     out
+}
+
+fn label(ratio: f64, low: Option<f64>, high: Option<f64>) -> String {
+    let mut label = format!("ratio {ratio:.2}");
+    for (bound, word) in [(low, "at least"), (high, "at most")] {
+        if let Some(bound) = bound {
+            let _ = write!(label, ", {word} {bound:.2}");
+        }
+    }
+    label
 }
 
 fn x(ratio: f64) -> f64 {

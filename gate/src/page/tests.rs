@@ -64,6 +64,34 @@ fn a_rollout_shows_verdict_values_and_interval() {
 }
 
 #[test]
+fn what_is_not_known_is_not_shown() {
+    let mut early = view("shop");
+    let latency = &mut early.evaluation.objectives[0];
+    (latency.low, latency.high) = (Some(0.7), None);
+    let page = rollout(&early);
+    assert!(page.contains("×1.35, at least 0.70"), "{page}");
+    assert!(
+        page.contains("aria-label=\"ratio 1.35, at least 0.70\""),
+        "{page}"
+    );
+    assert!(page.contains("at 2027-01-15 08:00:00 UTC"), "{page}");
+}
+
+#[test]
+fn an_absolute_limit_stands_beside_the_canary_alone() {
+    let stability = Objective {
+        name: "stability".to_owned(),
+        verdict: ObjectiveVerdict::Approve,
+        unit: Some("restarts".to_owned()),
+        canary: Some(0.0),
+        limit: Some(0.0),
+        ..Objective::default()
+    };
+    assert_eq!(values(&stability), "0, limit 0");
+    assert_eq!(ratio(&stability), "");
+}
+
+#[test]
 fn names_from_outside_are_escaped() {
     let page = rollouts(&[view("<script>alert('x')</script>")]);
     assert!(!page.contains("<script"), "{page}");

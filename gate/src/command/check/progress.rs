@@ -10,7 +10,8 @@ use davy_proto::verdict::{Evaluation, Objective, ObjectiveVerdict, Verdict};
 
 use super::source::Source;
 use super::target::Side;
-use crate::command::summary::{Seen, grouped, interval, percent};
+use crate::command::summary::Seen;
+use crate::figures::{grouped, interval, percent};
 
 /// Until then no expectation is told where there is none.
 const EXPECTS_AFTER: Duration = Duration::from_secs(60);

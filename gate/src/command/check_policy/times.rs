@@ -10,7 +10,7 @@ use davy_gate_core::policy::{Assume, Gate, Indicator, Policy};
 use davy_proto::units::format_duration;
 
 use crate::cli::CheckPolicy;
-use crate::command::summary::{grouped, percent};
+use crate::figures::{grouped, percent};
 
 /// Seconds that the baseline was watched alone: with some history and with none.
 const HISTORIES: [(&str, f64); 2] = [("2m of history", 120.0), ("no history", 0.0)];

@@ -70,17 +70,3 @@ fn as_json_it_is_the_evaluation() {
         Some(evaluation())
     );
 }
-
-#[test]
-fn numbers_as_people_read_them() {
-    let check = |text: String, expected: &str| assert_eq!(text, expected);
-    check(seconds(0.0), "0.00 s");
-    check(seconds(4.2e-6), "4.20 µs");
-    check(seconds(0.0123), "12.3 ms");
-    check(seconds(0.23), "230 ms");
-    check(seconds(1.5), "1.50 s");
-    check(percent(0.0012), "0.12 %");
-    check(grouped(0.5), "0.5");
-    check(grouped(999.0), "999");
-    check(grouped(1_234_567.0), "1,234,567");
-}
