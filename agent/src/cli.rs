@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use davy_transport::{Secret, header_flag};
 
 /// Sidecar for Go services: scrapes metrics, tails logs, receives traces, and forwards all three
 /// over OTLP.
@@ -85,9 +86,15 @@ pub enum OnConfigError {
 /// Options of `scrape`.
 #[derive(Debug, Args)]
 pub struct Scrape {
-    /// Metrics page, http://host:port/metrics.
+    /// Metrics page, http://host:port/metrics or https://host/metrics.
     #[arg(value_name = "URL")]
     pub url: String,
+    /// Trust the authorities in this PEM file, instead of those built in.
+    #[arg(long, value_name = "FILE")]
+    pub ca_file: Option<PathBuf>,
+    /// Send this header, such as 'Authorization: Bearer …'; repeat for more.
+    #[arg(long = "header", value_name = "NAME: VALUE", value_parser = header_flag)]
+    pub headers: Vec<(String, Secret)>,
     /// Form of what is printed.
     #[arg(long, value_name = "FORM", default_value = "text")]
     pub output: Output,

@@ -9,6 +9,7 @@ mod environment;
 mod evidence;
 mod read;
 mod resource;
+mod scrape;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;

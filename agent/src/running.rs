@@ -178,17 +178,18 @@ impl Running {
             .await;
         let receivers = changed.context("starting the receivers");
         note("receive", *receivers.as_ref().unwrap_or(&false));
-        note("scrape", self.replace_scrapes(&config.scrape));
+        let scrapes = self.replace_scrapes(&config.scrape);
+        note("scrape", *scrapes.as_ref().unwrap_or(&true));
         note("logs", self.replace_tails(&config.logs).await);
         let admin = self.admin.replace(config.admin).await;
         note("admin", *admin.as_ref().unwrap_or(&false));
         let control = self.control.replace(config.control).await;
         note("control", *control.as_ref().unwrap_or(&false));
-        receivers.and(admin).and(control)?;
+        receivers.and(scrapes).and(admin).and(control)?;
         Ok(replaced)
     }
 
-    fn replace_scrapes(&mut self, targets: &[Target]) -> bool {
+    fn replace_scrapes(&mut self, targets: &[Target]) -> anyhow::Result<bool> {
         let before = self.scrapes.len();
         let (kept, gone) = std::mem::take(&mut self.scrapes)
             .into_iter()
@@ -196,18 +197,24 @@ impl Running {
         self.scrapes = kept;
         let gone: Vec<(Target, Scrape)> = gone;
         let mut changed = !gone.is_empty() && before > 0;
+        let mut failed = None;
         for (_, scrape) in gone {
             // A scrape under way ends on its own, within its timeout.
             tokio::spawn(scrape.stop());
         }
         for target in targets {
             if !self.scrapes.iter().any(|(running, _)| running == target) {
-                let scrape = Scrape::start(target.clone(), self.intake.clone());
-                self.scrapes.push((target.clone(), scrape));
                 changed = true;
+                match Scrape::start(target.clone(), self.intake.clone()) {
+                    Ok(scrape) => self.scrapes.push((target.clone(), scrape)),
+                    Err(error) => failed = Some((&target.name, error)),
+                }
             }
         }
-        changed
+        match failed {
+            Some((name, error)) => Err(error).with_context(|| format!("scraping {name}")),
+            None => Ok(changed),
+        }
     }
 
     /// A tail whose settings changed is read to its end first; its successor goes on from there.

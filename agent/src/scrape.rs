@@ -15,6 +15,7 @@ use std::time::Duration;
 use davy_agent_core::exposition::{self, Options, PageError, Tally};
 use davy_agent_core::translate::{Notes, ScrapeStats, Translated, Translator};
 use davy_proto::{Signal, UnixNanos};
+use davy_transport::{ConfigError, Page, PageClient};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 
@@ -22,10 +23,10 @@ use crate::clock;
 use crate::pipeline::{Intake, Observation, Offer};
 use crate::telemetry::{DropReason, Telemetry};
 
-pub use fetch::ScrapeError;
+pub use error::ScrapeError;
 pub use target::{Target, TargetError};
 
-mod fetch;
+mod error;
 mod target;
 #[cfg(test)]
 mod tests;
@@ -59,18 +60,22 @@ pub struct Scrape {
 
 impl Scrape {
     /// Starts the task of a target, which hands what it scrapes to the pipeline.
-    pub fn start(target: Target, intake: Intake) -> Self {
+    ///
+    /// # Errors
+    ///
+    /// TLS files that can't be read any more.
+    pub fn start(target: Target, intake: Intake) -> Result<Self, ConfigError> {
         let (requests, receiver) = mpsc::channel(REQUESTS_MAX);
         let url = target.url.to_string();
-        let scraper = Scraper::new(target);
+        let scraper = Scraper::new(target)?;
         let status = Arc::clone(&scraper.status);
         let task = tokio::spawn(scraper.run(intake, receiver));
-        Self {
+        Ok(Self {
             url,
             requests,
             status,
             task,
-        }
+        })
     }
 
     /// Returns the target's URL.
@@ -105,7 +110,7 @@ impl Scrape {
 ///
 /// Whatever made the scrape fail.
 pub async fn scrape_once(target: Target) -> Result<(Translated, Tally), ScrapeError> {
-    let mut scraper = Scraper::new(target);
+    let mut scraper = Scraper::new(target).map_err(ScrapeError::Client)?;
     let (at, started) = (clock::now(), clock::monotonic());
     let fetched = scraper.fetch().await?;
     scraper
@@ -115,19 +120,19 @@ pub async fn scrape_once(target: Target) -> Result<(Translated, Tally), ScrapeEr
 
 struct Scraper {
     target: Target,
-    client: fetch::HttpClient,
+    client: PageClient,
     translator: Translator,
     status: Arc<Mutex<ScrapeStatus>>,
 }
 
 impl Scraper {
-    fn new(target: Target) -> Self {
-        Self {
-            client: fetch::client(target.timeout),
+    fn new(target: Target) -> Result<Self, ConfigError> {
+        Ok(Self {
+            client: target.client()?,
             translator: Translator::new(target.identity.clone()),
             status: Arc::default(),
             target,
-        }
+        })
     }
 
     async fn run(mut self, intake: Intake, mut requests: mpsc::Receiver<oneshot::Sender<()>>) {
@@ -178,13 +183,15 @@ impl Scraper {
         hand_over(intake, at, translated, is_up);
     }
 
-    async fn fetch(&self) -> Result<fetch::Fetched, ScrapeError> {
-        fetch::fetch(&self.client, &self.target).await
+    async fn fetch(&self) -> Result<Page, ScrapeError> {
+        let Target { url, timeout, .. } = &self.target;
+        let fetched = self.client.fetch(url, *timeout).await;
+        fetched.map_err(ScrapeError::Fetch)
     }
 
     fn read(
         &mut self,
-        fetched: &fetch::Fetched,
+        fetched: &Page,
         at: UnixNanos,
         took: Duration,
     ) -> Result<(Translated, Tally), PageError> {

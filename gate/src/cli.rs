@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Parser, Subcommand, ValueEnum};
+use davy_transport::{Secret, header_flag};
 
 /// Compares a canary with its baseline (P99 latency, error rate, CPU) and approves the full rollout
 /// or orders a rollback.
@@ -61,6 +62,12 @@ pub struct Check {
     /// Metrics page of a canary instance; repeat for more.
     #[arg(long, value_name = "URL", required = true)]
     pub canary: Vec<String>,
+    /// Trust the authorities in this PEM file for pages over https, instead of those built in.
+    #[arg(long, value_name = "FILE")]
+    pub ca_file: Option<PathBuf>,
+    /// Send this header to every instance, such as 'Authorization: Bearer …'; repeat for more.
+    #[arg(long = "header", value_name = "NAME: VALUE", value_parser = header_flag)]
+    pub headers: Vec<(String, Secret)>,
     /// Policy to judge by; without one the defaults hold.
     #[arg(long, value_name = "FILE")]
     pub policy: Option<PathBuf>,

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use davy_agent_core::evidence::{Evidence, EvidenceSettings, Origin};
+use davy_transport::Access;
 
 use super::convert::tell_what_is_missing;
 use super::output;
@@ -20,9 +21,15 @@ const TIMEOUT: Duration = Duration::from_secs(10);
 ///
 /// # Errors
 ///
-/// The URL is none, the scrape fails, or the result can't be written.
+/// The scrape fails, or the result can't be written.
 pub async fn run(args: &Scrape) -> anyhow::Result<ExitCode> {
-    let target = Target::new(&args.url, (TIMEOUT, TIMEOUT), &[], &[])?;
+    let target = match target(args) {
+        Ok(target) => target,
+        Err(mistake) => {
+            writeln!(io::stderr(), "{mistake}")?;
+            return Ok(ExitCode::from(crate::EXIT_USAGE));
+        }
+    };
     let resource = target.identity.defaults.clone();
     let scraped = scrape_once(target).await;
     let (translated, tally) = scraped.with_context(|| format!("scraping {}", args.url))?;
@@ -36,4 +43,18 @@ pub async fn run(args: &Scrape) -> anyhow::Result<ExitCode> {
     }
     tell_what_is_missing(&mut io::stderr(), &tally, &translated.notes)?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// What the command line names, or what is wrong with it.
+fn target(args: &Scrape) -> Result<Target, String> {
+    let target = Target::new(&args.url, (TIMEOUT, TIMEOUT), &[], &[]);
+    let target = Target {
+        access: Access::by_flags(args.ca_file.clone(), args.headers.clone()),
+        ..target.map_err(|error| error.to_string())?
+    };
+    // A file that is missing is a mistake of the command line, not of the scrape.
+    match target.client() {
+        Ok(_) => Ok(target),
+        Err(error) => Err(error.to_string()),
+    }
 }

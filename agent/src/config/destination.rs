@@ -161,6 +161,7 @@ fn tls(mut reader: Reader<'_>) -> TlsConfig {
         cert: reader.string("cert").map(PathBuf::from),
         key: reader.string("key").map(PathBuf::from),
         server_name: reader.string("server_name"),
+        insecure_skip_verify: false,
     };
     reader.finish();
     tls

@@ -33,12 +33,18 @@ pub const VARIABLES: &[(&str, &[&str])] = &[
 ];
 
 /// Variables that set a key in each item of a list.
-const ITEM_VARIABLES: &[(&str, &str, &str)] = &[
-    ("DAVY_SCRAPE_INTERVAL", "scrape", "interval"),
-    ("DAVY_SCRAPE_TIMEOUT", "scrape", "timeout"),
-    ("DAVY_LOG_PATHS_FORMAT", "logs", "format"),
-    ("DAVY_LOG_PATHS_TIMEZONE", "logs", "timezone"),
-    ("DAVY_LOG_PATHS_START_AT", "logs", "start_at"),
+const ITEM_VARIABLES: &[(&str, &str, &[&str])] = &[
+    ("DAVY_SCRAPE_CA_FILE", "scrape", &["tls", "ca_file"]),
+    ("DAVY_SCRAPE_INTERVAL", "scrape", &["interval"]),
+    ("DAVY_SCRAPE_TIMEOUT", "scrape", &["timeout"]),
+    (
+        "DAVY_SCRAPE_TOKEN_FILE",
+        "scrape",
+        &["authorization", "credentials_file"],
+    ),
+    ("DAVY_LOG_PATHS_FORMAT", "logs", &["format"]),
+    ("DAVY_LOG_PATHS_TIMEZONE", "logs", &["timezone"]),
+    ("DAVY_LOG_PATHS_START_AT", "logs", &["start_at"]),
 ];
 
 /// Ends of `OTEL_EXPORTER_OTLP_*` and `OTEL_EXPORTER_OTLP_<SIGNAL>_*`, with their keys.
@@ -78,10 +84,10 @@ pub(super) fn overlay(
             root.put(path, Node::scalar(value, from(name)));
         }
     }
-    for (name, list, key) in ITEM_VARIABLES {
+    for (name, list, path) in ITEM_VARIABLES {
         if let Some(value) = layer.variable(name) {
             for item in root.items_mut(list) {
-                item.put(&[key], Node::scalar(value.clone(), from(name)));
+                item.put(path, Node::scalar(value.clone(), from(name)));
             }
         }
     }

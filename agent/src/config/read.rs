@@ -1,7 +1,6 @@
 //! The tree to a [`Config`].
 
 use std::net::SocketAddr;
-use std::time::Duration;
 
 use davy_agent_core::queue::WhenFull;
 use davy_agent_core::record::{FileSettings, Format, LogResource, Zone};
@@ -10,16 +9,11 @@ use davy_proto::semconv;
 
 use super::{
     Config, DEFAULT_ADMIN, DEFAULT_CONTROL, DEFAULT_LINE_BYTES, DEFAULT_OTLP_GRPC,
-    DEFAULT_OTLP_HTTP, DEFAULT_REQUEST_BYTES, DEFAULT_SCRAPE_INTERVAL, DEFAULT_SPOOL_BYTES,
-    DestinationConfig, GateConfig, LogConfig, ReceiveConfig, Resource, SpoolConfig, VERSION,
-    destination, evidence,
+    DEFAULT_OTLP_HTTP, DEFAULT_REQUEST_BYTES, DEFAULT_SPOOL_BYTES, DestinationConfig, GateConfig,
+    LogConfig, ReceiveConfig, Resource, SpoolConfig, VERSION, destination, evidence, scrape,
 };
 use crate::scrape::Target;
 use crate::tail::{StartAt, TailSettings};
-
-const INTERVAL_MIN: Duration = Duration::from_secs(1);
-const INTERVAL_MAX: Duration = Duration::from_secs(3600);
-const TIMEOUT_MIN: Duration = Duration::from_millis(10);
 
 const WHEN_FULL: &[(&str, WhenFull)] = &[
     ("drop_oldest", WhenFull::DropOldest),
@@ -35,7 +29,7 @@ pub(super) fn config(root: &Node, collector: &Collector) -> (Config, Vec<String>
     top.version(VERSION);
     let resource = Resource::new(top.texts("resource", false));
     let scrape = each(&mut top, "scrape", collector, |item| {
-        target(item, &resource)
+        scrape::read(item, &resource)
     });
     let logs = each(&mut top, "logs", collector, |item| {
         Some(tail(item, &resource))
@@ -106,18 +100,6 @@ fn each<T>(
         items.extend(read(reader).filter(|_| !collector.is_mistaken(&path)));
     }
     items
-}
-
-fn target(mut reader: Reader<'_>, resource: &Resource) -> Option<Target> {
-    let range = INTERVAL_MIN..=INTERVAL_MAX;
-    let interval = reader.duration("interval", range, DEFAULT_SCRAPE_INTERVAL);
-    let timeout = reader.duration("timeout", TIMEOUT_MIN..=interval, interval * 4 / 5);
-    let (defaults, fixed) = resource.split();
-    let target = reader.required("url", |url| {
-        Target::new(url, (interval, timeout), &defaults, &fixed).map_err(|error| error.to_string())
-    });
-    reader.finish();
-    target
 }
 
 fn tail(mut reader: Reader<'_>, resource: &Resource) -> TailSettings {
@@ -261,6 +243,15 @@ fn instance(resource: &Resource, scrape: &[Target]) -> Resource {
 
 fn warn(config: &Config) -> Vec<String> {
     let mut warnings = Vec::new();
+    let is_bare = |target: &&Target| {
+        target.access.has_secrets() && !target.url.is_tls() && !target.url.is_local()
+    };
+    for target in config.scrape.iter().filter(is_bare) {
+        let name = &target.name;
+        warnings.push(format!(
+            "credentials for {name} are sent in the clear; use https"
+        ));
+    }
     if let Some(gate) = &config.gate {
         let window = gate.evidence.window;
         for target in config

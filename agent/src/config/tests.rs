@@ -209,7 +209,7 @@ fn all_mistakes_at_once() {
     check_mistakes(
         "version: 1\n\
          scrape:\n\
-         - {url: 'https://127.0.0.1:8080/metrics', interval: 5}\n\
+         - {url: 'ftp://127.0.0.1:8080/metrics', interval: 5}\n\
          - {interval: 5s, timeout: 6s}\n\
          logs: [{format: xml}]\n\
          receive: {otlp_grpc: '0.0.0.0:4317'}\n\
@@ -233,6 +233,70 @@ fn all_mistakes_at_once() {
         &[
             "davy.yaml:1: export: no destination is named; set OTEL_EXPORTER_OTLP_ENDPOINT, or \
            `export` in the file (a gate alone, DAVY_GATE_ENDPOINT, is enough too)",
+        ],
+    );
+}
+
+#[test]
+fn a_target_has_tls_and_credentials() {
+    let text = "version: 1\nexport: [{endpoint: 'http://a:1'}]\n\
+                scrape:\n\
+                - {url: 'https://h/m', tls: {server_name: s, insecure_skip_verify: true}, \
+                   basic_auth: {username: me, password: hush}, headers: {X-A: hush}}\n\
+                - {url: 'http://h/m', authorization: {type: Key, credentials: hush}}\n";
+    let variables = [("DAVY_SCRAPE_CA_FILE", "Cargo.toml")];
+    let of = |text: &str| load(Some(&file(text)), &environment(&[])).expect("no mistake");
+    let loaded = of(text);
+    let [tls, bare] = &loaded.config.scrape[..] else {
+        panic!("two targets");
+    };
+    assert_eq!(tls.access.tls.server_name.as_deref(), Some("s"));
+    assert!(tls.access.tls.insecure_skip_verify && tls.access.headers.len() == 1);
+    assert!(bare.access.authorization.is_some());
+    let shown = |setting: &davy_config::Setting| setting.value.contains("hush");
+    assert!(!loaded.settings.iter().any(shown), "{:?}", loaded.settings);
+    assert!(!format!("{:?}", loaded.config).contains("hush"));
+    assert_eq!(
+        loaded.warnings,
+        ["credentials for h:80 are sent in the clear; use https"]
+    );
+    let other = of(&text.replace("password: hush", "password: other"));
+    assert_ne!(
+        other.config.scrape[0], *tls,
+        "a reload sees another password"
+    );
+    check_mistakes(
+        text,
+        &variables,
+        &[
+            "DAVY_SCRAPE_CA_FILE: scrape[1].tls: Cargo.toml: no certificate: the file has none",
+            "davy.yaml:4: scrape[0].tls: Cargo.toml: no certificate: the file has none",
+        ],
+    );
+    check_mistakes(
+        "version: 1\nexport: [{endpoint: 'http://a:1'}]\n\
+         scrape:\n\
+         - {url: 'https://h/m', basic_auth: {username: 'a:b', password: x, password_file: y}}\n\
+         - {url: 'https://h/m', authorization: {type: basic}, tls: {cert_file: /x}}\n\
+         - {url: 'https://me:hush@h/m', headers: {Host: x}, tls: {ca: /x}}\n\
+         - {url: 'https://h/m', headers: {Host: x}}\n\
+         - {url: 'https://h/m', basic_auth: {username: a, password: b}, \
+         authorization: {credentials: c}}\n",
+        &[],
+        &[
+            "davy.yaml:4: scrape[0].basic_auth.username: has a colon, which ends the name (RFC 7617)",
+            "davy.yaml:4: scrape[0].basic_auth.password_file: stands beside `password`; one of the \
+             two is enough",
+            "davy.yaml:5: scrape[1].authorization.type: `basic_auth` is for names and passwords",
+            "davy.yaml:5: scrape[1].authorization.credentials: is required, or `credentials_file`",
+            "davy.yaml:5: scrape[1].tls: a client certificate needs both cert and key",
+            "davy.yaml:6: scrape[2].url: a name and password in a URL can't be used; `basic_auth` is \
+             for them",
+            "davy.yaml:6: scrape[2].tls.ca: unknown key; known are ca_file, cert_file, key_file, \
+             server_name and insecure_skip_verify",
+            "davy.yaml:7: scrape[3].headers: header \"Host\" is the client's own and can't be replaced",
+            "davy.yaml:8: scrape[4].authorization: stands beside `basic_auth`; one of the two is \
+             enough",
         ],
     );
 }
@@ -275,7 +339,13 @@ fn the_guide_is_complete() {
             .split(['[', ']'])
             .step_by(2)
             .collect::<String>();
-        let free = ["resource.", "export.headers.", "gate.headers."];
+        let free = [
+            "resource.",
+            "scrape.headers.",
+            "scrape.header_files.",
+            "export.headers.",
+            "gate.headers.",
+        ];
         match free.iter().find(|free| key.starts_with(**free)) {
             Some(free) => free.trim_end_matches('.').to_owned(),
             None => key,

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use davy_agent_core::exposition::{DEFAULT_LIMITS, Limits};
+use davy_agent_core::exposition::{self, DEFAULT_LIMITS, Limits};
 use davy_agent_core::translate::Identity;
-use http::Uri;
+use davy_transport::{Access, ConfigError, PageClient, PageOptions, PageUrl, PageUrlError};
 use opentelemetry_proto::tonic::common::v1::any_value::Value;
 use opentelemetry_proto::tonic::common::v1::{AnyValue, KeyValue};
 use thiserror::Error;
@@ -13,7 +13,9 @@ use thiserror::Error;
 #[derive(Clone, Debug, PartialEq)]
 pub struct Target {
     /// Where the page is.
-    pub url: Uri,
+    pub url: PageUrl,
+    /// TLS and credentials.
+    pub access: Access,
     /// The name in the agent's own metrics: host and port.
     pub name: String,
     /// Time between scrapes; they fall on its multiples.
@@ -29,17 +31,16 @@ pub struct Target {
 /// A URL that can't be scraped.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
 pub enum TargetError {
-    /// Not a URL with a host.
-    #[error("{url:?} is not a URL such as http://127.0.0.1:8080/metrics")]
-    NotAUrl {
+    /// A name and a password in the URL, which is not repeated here.
+    #[error("a name and password in a URL can't be used; `basic_auth` is for them")]
+    UserInfo,
+    /// Whatever else is wrong with it.
+    #[error("{url:?} {problem}")]
+    Url {
         /// What was given.
         url: String,
-    },
-    /// Another scheme than http.
-    #[error("{url:?}: pages are scraped over http, beside the app")]
-    NotHttp {
-        /// What was given.
-        url: String,
+        /// What is wrong.
+        problem: PageUrlError,
     },
 }
 
@@ -57,28 +58,20 @@ impl Target {
         resource: &[(String, String)],
         fixed: &[(String, String)],
     ) -> Result<Self, TargetError> {
-        let not_a_url = || TargetError::NotAUrl {
-            url: url.to_owned(),
-        };
-        let uri: Uri = url.parse().map_err(|_| not_a_url())?;
-        let host = uri
-            .host()
-            .filter(|host| !host.is_empty())
-            .ok_or_else(not_a_url)?;
-        let scheme = uri.scheme_str().ok_or_else(not_a_url)?;
-        if scheme != "http" {
-            return Err(TargetError::NotHttp {
+        let url = PageUrl::parse(url).map_err(|problem| match problem {
+            PageUrlError::UserInfo => TargetError::UserInfo,
+            PageUrlError::Malformed | PageUrlError::Scheme => TargetError::Url {
                 url: url.to_owned(),
-            });
-        }
-        let port = uri.port_u16().unwrap_or(80);
-        let name = format!("{host}:{port}");
+                problem,
+            },
+        })?;
+        let name = url.host_and_port();
         let mut defaults = vec![
             attribute("service.name", "unknown_service"),
             attribute("service.instance.id", &name),
-            attribute("server.address", host.trim_matches(['[', ']'])),
-            attribute("server.port", &port.to_string()),
-            attribute("url.scheme", "http"),
+            attribute("server.address", url.host()),
+            attribute("server.port", &url.port().to_string()),
+            attribute("url.scheme", url.scheme()),
         ];
         for (key, value) in resource {
             match defaults.iter_mut().find(|known| known.key == *key) {
@@ -102,18 +95,24 @@ impl Target {
             interval,
             timeout: timeout.min(interval),
             limits: DEFAULT_LIMITS,
-            url: uri,
+            access: Access::default(),
+            url,
         })
     }
 
-    /// Returns whether the page is on this machine, where compressing it costs the app CPU and
-    /// saves nobody anything.
-    pub(crate) fn is_local(&self) -> bool {
-        let host = self.url.host().unwrap_or_default().trim_matches(['[', ']']);
-        host == "localhost"
-            || host
-                .parse::<std::net::IpAddr>()
-                .is_ok_and(|address| address.is_loopback())
+    /// Returns a client for the page; nothing is connected yet.
+    ///
+    /// # Errors
+    ///
+    /// Headers HTTP can't carry and unusable TLS files are named.
+    pub fn client(&self) -> Result<PageClient, ConfigError> {
+        PageClient::new(PageOptions {
+            accept: exposition::ACCEPT,
+            user_agent: concat!("davy-agent/", env!("CARGO_PKG_VERSION")),
+            body_bytes_max: self.limits.body_bytes,
+            connect_timeout: self.timeout,
+            access: self.access.clone(),
+        })
     }
 }
 

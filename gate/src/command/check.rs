@@ -5,7 +5,6 @@
 //! `serve` in nothing but where the pages come from, and what `--record` writes replays to the same
 //! verdict.
 
-mod fetch;
 mod pace;
 mod progress;
 mod source;
@@ -16,12 +15,14 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::Context;
+use davy_agent_core::exposition::{self, DEFAULT_LIMITS};
 use davy_gate_core::attempt::Key;
 use davy_gate_core::policy::Policy;
 use davy_proto::UnixNanos;
 use davy_proto::units::format_duration;
 use davy_proto::verdict::{Evaluation, Verdict};
 use davy_proto::window::Window;
+use davy_transport::{Access, FetchError, Page, PageClient, PageOptions};
 use futures_util::future::join_all;
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -32,7 +33,6 @@ use super::summary::{self, Seen};
 use crate::cli::Check;
 use crate::policies;
 use crate::record::Recorder;
-use fetch::HttpClient;
 use pace::Pace;
 use progress::Progress;
 use source::Source;
@@ -101,6 +101,7 @@ fn stop_signal() -> anyhow::Result<impl Future<Output = ()>> {
 /// What to scrape and how to judge it.
 struct Plan {
     targets: Vec<Target>,
+    client: PageClient,
     policy: Policy,
     /// Identity of the policy as it was read.
     identity: String,
@@ -120,28 +121,46 @@ impl Plan {
             .as_deref()
             .map_or(Ok(Policy::standard()), read_policy);
         let targets = targets(&options.baseline, &options.canary);
+        let client = client(options);
         let give_up = match options.max_duration {
             Some(Duration::ZERO) => Err("--max-duration: must be above 0".to_owned()),
             given => Ok(given),
         };
-        match (policy, targets, give_up) {
-            (Ok(policy), Ok(targets), Ok(give_up)) => {
+        match (policy, targets, client, give_up) {
+            (Ok(policy), Ok(targets), Ok(client), Ok(give_up)) => {
                 let identity = policies::identity(&policy);
                 Ok(Self {
                     targets,
+                    client,
                     policy,
                     identity,
                     give_up,
                 })
             }
-            (policy, targets, give_up) => {
+            (policy, targets, client, give_up) => {
                 let policy = policy.err().map(|error| error.to_string());
-                let mistakes = [targets.err(), give_up.err(), policy];
+                let mistakes = [targets.err(), client.err(), give_up.err(), policy];
                 let mistakes: Vec<String> = mistakes.into_iter().flatten().collect();
                 Err(Usage(mistakes.join("\n")).into())
             }
         }
     }
+}
+
+/// Asks for pages as `davy-agent` does, so an app shows both the same.
+///
+/// # Errors
+///
+/// A file or header of the command line that is of no use.
+fn client(options: &Check) -> Result<PageClient, String> {
+    let client = PageClient::new(PageOptions {
+        accept: exposition::ACCEPT,
+        user_agent: concat!("davy-gate/", env!("CARGO_PKG_VERSION")),
+        body_bytes_max: DEFAULT_LIMITS.body_bytes,
+        connect_timeout: pace::TIMEOUT,
+        access: Access::by_flags(options.ca_file.clone(), options.headers.clone()),
+    });
+    client.map_err(|error| error.to_string())
 }
 
 /// How a check ended.
@@ -156,7 +175,7 @@ enum Ended {
 /// A check under way.
 struct Checking<W> {
     sources: Vec<Source>,
-    client: HttpClient,
+    client: PageClient,
     session: Session,
     policy: Policy,
     give_up: Option<Duration>,
@@ -169,6 +188,7 @@ impl<W: Write> Checking<W> {
     fn new(plan: Plan, recorder: Option<Recorder>, progress: Progress<W>) -> Self {
         let Plan {
             targets,
+            client,
             mut policy,
             identity,
             give_up,
@@ -194,7 +214,7 @@ impl<W: Write> Checking<W> {
             .map(|target| Source::new(target, &service));
         Self {
             sources: sources.collect(),
-            client: fetch::client(pace::TIMEOUT),
+            client,
             session: Session::new(key, policy.clone(), identity),
             policy,
             give_up,
@@ -249,7 +269,7 @@ impl<W: Write> Checking<W> {
         pace: &mut Pace,
         deadline: UnixNanos,
         looked: bool,
-    ) -> Option<(UnixNanos, Vec<Result<fetch::Page, String>>)> {
+    ) -> Option<(UnixNanos, Vec<Result<Page, FetchError>>)> {
         let at = if looked {
             pace.next(deadline).await?
         } else {
@@ -258,7 +278,7 @@ impl<W: Write> Checking<W> {
         let fetches = self
             .sources
             .iter()
-            .map(|source| fetch::fetch(&self.client, &source.target, pace.timeout()));
+            .map(|source| self.client.fetch(&source.target.url, pace.timeout()));
         Some((at, join_all(fetches).await))
     }
 
@@ -278,19 +298,14 @@ impl<W: Write> Checking<W> {
     }
 
     /// Looks at the first pages: they don't count, they say what can be judged.
-    fn look(&mut self, at: UnixNanos, pages: Vec<Result<fetch::Page, String>>) {
+    fn look(&mut self, at: UnixNanos, pages: Vec<Result<Page, FetchError>>) {
         for (source, page) in self.sources.iter_mut().zip(pages) {
             source.probe(page, at);
         }
         self.progress.found(&self.sources, &self.policy);
     }
 
-    fn count(
-        &mut self,
-        at: UnixNanos,
-        pages: Vec<Result<fetch::Page, String>>,
-        started: UnixNanos,
-    ) {
+    fn count(&mut self, at: UnixNanos, pages: Vec<Result<Page, FetchError>>, started: UnixNanos) {
         for (at_source, page) in pages.into_iter().enumerate() {
             let Some(source) = self.sources.get_mut(at_source) else {
                 continue;

@@ -147,6 +147,17 @@ where
     Ok(trailers)
 }
 
+/// The innermost cause: hyper's outer errors say only what was tried.
+pub(crate) fn innermost(error: &dyn std::error::Error) -> String {
+    let Some(mut cause) = error.source() else {
+        return error.to_string();
+    };
+    while let Some(source) = cause.source() {
+        cause = source;
+    }
+    cause.to_string()
+}
+
 /// An error with its sources on one line.
 pub(crate) fn chain(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();

@@ -4,10 +4,10 @@
 //! redirect among the answers and a token must not travel to a host nobody configured.
 
 mod classify;
+pub(crate) mod connect;
 pub(crate) mod endpoint;
 
-use std::io;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
@@ -15,11 +15,10 @@ use davy_proto::Signal;
 use http::header::{AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE, USER_AGENT};
 use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode};
 use hyper::body::Incoming;
-use hyper_rustls::{FixedServerNameResolver, HttpsConnector, HttpsConnectorBuilder};
+use hyper_rustls::HttpsConnector;
 use hyper_util::client::legacy;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
-use rustls_pki_types::ServerName;
 
 use crate::body::{Pieces, ReadError, chain, read};
 use crate::encoding::{Encoding, Inflate};
@@ -29,9 +28,6 @@ use crate::{Body, ClientTls, Compression, Endpoint, Media, Protocol, TlsError, T
 
 /// Largest response read, as the specification recommends, in bytes.
 const RESPONSE_BYTES_MAX: usize = 4 << 20;
-
-/// Largest token file, in bytes.
-const TOKEN_BYTES_MAX: u64 = 64 << 10;
 
 /// How long an unused connection is kept: longer than the usual export interval of a minute.
 const POOL_IDLE: Duration = Duration::from_secs(90);
@@ -79,6 +75,12 @@ pub enum ConfigError {
     /// A header that HTTP can't carry.
     #[error("header {name:?} has a name or a value that HTTP can't carry")]
     Header {
+        /// Its name.
+        name: String,
+    },
+    /// A header that the client sends itself.
+    #[error("header {name:?} is the client's own and can't be replaced")]
+    ReservedHeader {
         /// Its name.
         name: String,
     },
@@ -254,7 +256,7 @@ impl Client {
         let token = match &self.config.bearer {
             None => return Ok(None),
             Some(Bearer::Text(token)) => token.clone(),
-            Some(Bearer::File(path)) => read_token(path).map_err(|error| {
+            Some(Bearer::File(path)) => Token::from_file(path).map_err(|error| {
                 let problem = format!("{}: {error}", path.display());
                 // The file may be about to be written.
                 SendError::local(Cause::Bearer { problem }, true)
@@ -268,15 +270,6 @@ impl Client {
         value.set_sensitive(true);
         Ok(Some(value))
     }
-}
-
-/// Reads a token; blocking, and a page of a local file at most.
-fn read_token(path: &Path) -> io::Result<Token> {
-    let size = std::fs::metadata(path)?.len();
-    if size > TOKEN_BYTES_MAX {
-        return Err(io::ErrorKind::FileTooLarge.into());
-    }
-    Ok(Token::new(&std::fs::read_to_string(path)?))
 }
 
 fn grpc_headers(headers: &mut HeaderMap, packing: Option<&'static str>, timeout: Duration) {
@@ -301,18 +294,8 @@ fn grpc_headers(headers: &mut HeaderMap, packing: Option<&'static str>, timeout:
 fn connections(
     config: &ClientConfig,
 ) -> Result<legacy::Client<HttpsConnector<HttpConnector>, Pieces>, ConfigError> {
-    let mut tcp = HttpConnector::new();
-    tcp.enforce_http(false);
-    tcp.set_nodelay(true);
-    tcp.set_connect_timeout(Some(config.timeout));
-    let mut builder = HttpsConnectorBuilder::new()
-        .with_tls_config(config.tls.load()?)
-        .https_or_http();
-    if let Some(name) = &config.tls.server_name {
-        let fixed = ServerName::try_from(name.clone());
-        let fixed = fixed.map_err(|_| TlsError::ServerName { name: name.clone() })?;
-        builder = builder.with_server_name_resolver(FixedServerNameResolver::new(fixed));
-    }
+    let tcp = connect::tcp(config.timeout);
+    let builder = connect::secured(&config.tls)?;
     let grpc = config.protocol == Protocol::Grpc;
     let connector = if grpc {
         builder.enable_http2().wrap_connector(tcp)

@@ -1,4 +1,5 @@
-//! How OTLP travels: one server for gRPC and HTTP, one client, TLS, tokens, capped bodies.
+//! How bytes travel: one server for OTLP by gRPC and HTTP, one client, one way to get a metrics
+//! page, TLS, tokens, capped bodies.
 //!
 //! Requests pass through as the protobuf (or JSON) bytes they were: nothing here knows what a span
 //! is. gRPC is framed by hand over hyper, since a unary call is five bytes before the message and a
@@ -12,6 +13,7 @@ mod client;
 mod encoding;
 mod frame;
 mod outcome;
+mod page;
 mod server;
 mod status;
 mod tls;
@@ -21,6 +23,10 @@ pub use client::endpoint::{Endpoint, EndpointError};
 pub use client::{Bearer, Client, ClientConfig, ConfigError, Encoded};
 pub use encoding::{Compression, compress};
 pub use outcome::{Cause, Outcome, SendError, Side};
+pub use page::{
+    Access, Authorization, FetchError, Page, PageClient, PageOptions, PageUrl, PageUrlError,
+    Secret, header_flag,
+};
 pub use server::{Answer, Export, Handler, Refusals, ServerOptions, handler, serve};
 pub use status::GrpcCode;
 pub use tls::{ClientTls, ServerTls, TlsError};

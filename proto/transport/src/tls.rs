@@ -1,5 +1,7 @@
 //! TLS by rustls and ring: built-in roots or a custom authority, client certificates both ways.
 
+mod unverified;
+
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -8,6 +10,8 @@ use rustls::server::WebPkiClientVerifier;
 use rustls::{ClientConfig, RootCertStore, ServerConfig};
 use rustls_pki_types::pem::PemObject as _;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
+
+use unverified::Unverified;
 
 /// TLS of a client, as named in configuration.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -20,6 +24,8 @@ pub struct ClientTls {
     pub key: Option<PathBuf>,
     /// The name the server must prove, when it is not the endpoint's host.
     pub server_name: Option<String>,
+    /// Take any certificate: whoever is between can read and change everything.
+    pub insecure_skip_verify: bool,
 }
 
 /// TLS of a server, as named in configuration.
@@ -80,8 +86,13 @@ impl ClientTls {
         };
         let builder = ClientConfig::builder_with_provider(provider())
             .with_safe_default_protocol_versions()
-            .map_err(|error| refused(Path::new("TLS"), &error))?
-            .with_root_certificates(roots);
+            .map_err(|error| refused(Path::new("TLS"), &error))?;
+        let builder = if self.insecure_skip_verify {
+            let any = Arc::new(Unverified(provider()));
+            builder.dangerous().with_custom_certificate_verifier(any)
+        } else {
+            builder.with_root_certificates(roots)
+        };
         match (&self.cert, &self.key) {
             (None, None) => Ok(builder.with_no_client_auth()),
             (Some(cert), Some(key)) => builder

@@ -2,9 +2,14 @@
 
 use std::fmt;
 use std::hint::black_box;
+use std::io;
+use std::path::Path;
 
 use http::HeaderMap;
 use http::header::AUTHORIZATION;
+
+/// Largest token file, in bytes.
+const FILE_BYTES_MAX: u64 = 64 << 10;
 
 /// A bearer token. It is never printed.
 #[derive(Clone)]
@@ -14,6 +19,14 @@ impl Token {
     /// The token with that text, without the white space a file ends with.
     pub fn new(text: &str) -> Self {
         Self(text.trim().to_owned())
+    }
+
+    /// Reads a token; blocking, and a page of a local file at most.
+    pub(crate) fn from_file(path: &Path) -> io::Result<Self> {
+        if std::fs::metadata(path)?.len() > FILE_BYTES_MAX {
+            return Err(io::ErrorKind::FileTooLarge.into());
+        }
+        Ok(Self::new(&std::fs::read_to_string(path)?))
     }
 
     /// The text, to be sent or verified, never logged.

@@ -6,10 +6,10 @@ use davy_agent_core::translate::{Identity, convert};
 use davy_gate_core::normalize::{self, Normalizer};
 use davy_proto::window::Window;
 use davy_proto::{UnixNanos, semconv};
+use davy_transport::{FetchError, Page};
 use opentelemetry_proto::tonic::common::v1::any_value::Value;
 use opentelemetry_proto::tonic::common::v1::{AnyValue, KeyValue};
 
-use super::fetch::Page;
 use super::target::Target;
 
 /// An instance and what is known of it.
@@ -56,7 +56,8 @@ impl Source {
 
     /// Takes the page of `at`, or why there is none; `at` is the end of a cell. Gives the windows
     /// that it closes: none of the first page, which only says where the counters stand.
-    pub(super) fn take(&mut self, page: Result<Page, String>, at: UnixNanos) -> Vec<Window> {
+    pub(super) fn take(&mut self, page: Result<Page, FetchError>, at: UnixNanos) -> Vec<Window> {
+        let page = page.map_err(|error| error.to_string());
         match page.and_then(|page| observe(&mut self.evidence, &self.identity, &page, at)) {
             Ok(()) => self.failing = None,
             Err(reason) => self.fail(reason, at),
@@ -76,8 +77,9 @@ impl Source {
     }
 
     /// Looks at a page without counting it: what could be judged by it.
-    pub(super) fn probe(&mut self, page: Result<Page, String>, at: UnixNanos) {
+    pub(super) fn probe(&mut self, page: Result<Page, FetchError>, at: UnixNanos) {
         let mut evidence = evidence(&self.identity);
+        let page = page.map_err(|error| error.to_string());
         match page.and_then(|page| observe(&mut evidence, &self.identity, &page, at)) {
             Ok(()) => self.report = Some(evidence.report()),
             Err(reason) => self.fail(reason, at),
