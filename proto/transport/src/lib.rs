@@ -27,9 +27,11 @@ pub use page::{
     Access, Authorization, FetchError, Page, PageClient, PageOptions, PageUrl, PageUrlError,
     Secret, header_flag,
 };
-pub use server::{Answer, Export, Handler, Refusals, ServerOptions, handler, serve};
+pub use server::{
+    Answer, ConnectionOptions, Export, Handler, Refusals, ServerOptions, handler, serve, serve_http,
+};
 pub use status::GrpcCode;
-pub use tls::{ClientTls, ServerTls, TlsError};
+pub use tls::{ClientTls, ServerIdentity, ServerTls, TlsError};
 pub use token::Token;
 
 /// The words a request may be written in.

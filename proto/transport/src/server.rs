@@ -8,6 +8,7 @@
 //! Everything a peer can make grow is bounded: connections, headers, bodies before and after
 //! unpacking, the unpacked bodies of all requests together, and the time for each.
 
+mod crowd;
 pub(crate) mod grpc;
 mod listen;
 mod refusal;
@@ -23,11 +24,12 @@ use davy_proto::Signal;
 use http::header::EXPECT;
 use http::{HeaderMap, Request, Response};
 use hyper::body::Incoming;
+use tokio::net::TcpListener;
 
 use crate::body::{Budget, Pieces, ReadError, Share, read};
-use crate::{Body, Token};
+use crate::{Body, ServerIdentity, Token};
 
-pub use listen::serve;
+pub use listen::{ConnectionOptions, serve_http};
 use refusal::Refusal;
 
 /// How long a peer that finds no memory left is asked to wait.
@@ -114,11 +116,19 @@ where
     Arc::new(move |export| Box::pin(answer(export)))
 }
 
-/// Told of requests that are refused before the handler sees them: what is refused is counted.
+/// Told of requests and connections that are refused before the handler sees them: what is refused
+/// is counted.
 pub trait Refusals: std::fmt::Debug + Send + Sync {
     /// A request was refused; `reason` is one of `content_type`, `corrupt`, `grpc`, `method`,
     /// `overloaded`, `timeout`, `too_large`, `unauthenticated` and `unknown_path`.
     fn refused(&self, reason: &'static str);
+
+    /// A connection was ended before its peer had asked anything more; `reason` is `displaced`
+    /// (another one needed its place), `handshake` (TLS failed) or `silent` (it brought no request
+    /// in time). Counted with the requests unless told apart.
+    fn cut(&self, reason: &'static str) {
+        self.refused(reason);
+    }
 }
 
 /// Bounds and credentials of a server.
@@ -128,11 +138,12 @@ pub struct ServerOptions {
     pub body_bytes_max: usize,
     /// Unpacked bytes of all requests under way; beyond, they are answered as overloaded.
     pub in_flight_bytes_max: usize,
-    /// Connections served at a time; more wait in the kernel's backlog.
+    /// Connections at a time, as in [`ConnectionOptions::connections_max`].
     pub connections_max: usize,
-    /// Time for the headers of a request, which for HTTP/1.1 includes waiting for it on a kept
-    /// connection.
+    /// Time for the TLS handshake, and again for the headers of the first request.
     pub header_timeout: Duration,
+    /// Time without a request under way, after the first.
+    pub idle_timeout: Duration,
     /// Time for the body of a request.
     pub body_timeout: Duration,
     /// Time for the handler's answer.
@@ -142,8 +153,8 @@ pub struct ServerOptions {
     /// The tokens let in; with none, everyone is.
     pub tokens: Vec<Token>,
     /// Certificate and key; without, the server speaks in the clear.
-    pub tls: Option<Arc<rustls::ServerConfig>>,
-    /// Who is told of refused requests.
+    pub tls: Option<ServerIdentity>,
+    /// Who is told of refused requests and of connections that were cut.
     pub refusals: Option<Arc<dyn Refusals>>,
 }
 
@@ -154,13 +165,50 @@ impl Default for ServerOptions {
             body_bytes_max: 16 << 20,
             in_flight_bytes_max: 64 << 20,
             connections_max: 256,
-            header_timeout: Duration::from_secs(60),
+            header_timeout: Duration::from_secs(30),
+            // SDKs send metrics once a minute, and keep the connection.
+            idle_timeout: Duration::from_secs(180),
             body_timeout: Duration::from_secs(30),
             answer_timeout: Duration::from_secs(10),
             shutdown_grace: Duration::from_secs(2),
             tokens: Vec::new(),
             tls: None,
             refusals: None,
+        }
+    }
+}
+
+/// Serves OTLP on `listener` until `shutdown`, then lets requests under way end, for at most
+/// `shutdown_grace`.
+pub async fn serve(
+    listener: TcpListener,
+    options: ServerOptions,
+    handler: Handler,
+    shutdown: impl Future<Output = ()>,
+) {
+    let connections = options.connections();
+    let budget = Budget::new(options.in_flight_bytes_max);
+    let shared = Arc::new(Shared {
+        options,
+        handler,
+        budget,
+    });
+    let respond = move |peer, request| {
+        let shared = Arc::clone(&shared);
+        async move { shared.respond(peer, request).await }
+    };
+    serve_http(listener, connections, respond, shutdown).await;
+}
+
+impl ServerOptions {
+    fn connections(&self) -> ConnectionOptions {
+        ConnectionOptions {
+            connections_max: self.connections_max,
+            header_timeout: self.header_timeout,
+            idle_timeout: self.idle_timeout,
+            shutdown_grace: self.shutdown_grace,
+            tls: self.tls.clone(),
+            refusals: self.refusals.clone(),
         }
     }
 }

@@ -1,5 +1,6 @@
 //! TLS by rustls and ring: built-in roots or a custom authority, client certificates both ways.
 
+mod identity;
 mod unverified;
 
 use std::path::{Path, PathBuf};
@@ -11,6 +12,7 @@ use rustls::{ClientConfig, RootCertStore, ServerConfig};
 use rustls_pki_types::pem::PemObject as _;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 
+pub use identity::ServerIdentity;
 use unverified::Unverified;
 
 /// TLS of a client, as named in configuration.
@@ -71,6 +73,16 @@ pub enum TlsError {
     },
 }
 
+impl TlsError {
+    /// The file that is unfit, where it is one.
+    pub fn path(&self) -> Option<&Path> {
+        match self {
+            Self::Pem { path, .. } | Self::Refused { path, .. } => Some(path),
+            Self::HalfIdentity | Self::ServerName { .. } => None,
+        }
+    }
+}
+
 impl ClientTls {
     /// Reads the files.
     ///
@@ -104,12 +116,7 @@ impl ClientTls {
 }
 
 impl ServerTls {
-    /// Reads the files; the server then offers HTTP/2 and HTTP/1.1.
-    ///
-    /// # Errors
-    ///
-    /// A file that is missing or unfit is named.
-    pub fn load(&self) -> Result<Arc<ServerConfig>, TlsError> {
+    fn config(&self) -> Result<Arc<ServerConfig>, TlsError> {
         let builder = ServerConfig::builder_with_provider(provider())
             .with_safe_default_protocol_versions()
             .map_err(|error| refused(Path::new("TLS"), &error))?;

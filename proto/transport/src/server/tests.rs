@@ -25,16 +25,12 @@ const LIMIT: usize = 64 << 10;
 struct Fixture {
     address: SocketAddr,
     seen: Arc<Mutex<Vec<Export>>>,
-    _end: oneshot::Sender<()>,
+    end: oneshot::Sender<()>,
     served: tokio::task::JoinHandle<()>,
 }
 
 impl Fixture {
     async fn start(answer: Answer, options: ServerOptions) -> Self {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
-            .await
-            .expect("port");
-        let address = listener.local_addr().expect("address");
         let seen = Arc::new(Mutex::new(Vec::new()));
         let log = Arc::clone(&seen);
         let handler = handler(move |export| {
@@ -42,6 +38,17 @@ impl Fixture {
             let answer = answer.clone();
             async move { answer }
         });
+        Self {
+            seen,
+            ..Self::serving(handler, options).await
+        }
+    }
+
+    async fn serving(handler: Handler, options: ServerOptions) -> Self {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
+            .await
+            .expect("port");
+        let address = listener.local_addr().expect("address");
         let (end, ended) = oneshot::channel();
         let shutdown = async move {
             let _ = ended.await;
@@ -49,8 +56,8 @@ impl Fixture {
         let served = tokio::spawn(serve(listener, options, handler, shutdown));
         Self {
             address,
-            seen,
-            _end: end,
+            seen: Arc::default(),
+            end,
             served,
         }
     }
