@@ -19,11 +19,16 @@ pub(crate) fn interval(objective: &Objective) -> Option<String> {
 pub(crate) fn with_unit(number: f64, unit: Option<&str>) -> String {
     match unit {
         Some("s") => seconds(number),
-        Some("1") => percent(number),
+        Some("1") => format!("{} %", three_digits(number * 100.0)),
         Some("s/request") => format!("{}/req", seconds(number)),
         Some("restarts") | None => rounded(number).to_string(),
         Some(unit) => format!("{} {unit}", rounded(number)),
     }
+}
+
+/// A number to three digits, without zeros at its end.
+fn three_digits(number: f64) -> f64 {
+    format!("{number:.2e}").parse().unwrap_or(number)
 }
 
 /// A share as `0.12 %`.
@@ -93,6 +98,8 @@ mod tests {
         check(seconds(0.23), "230 ms");
         check(seconds(1.5), "1.50 s");
         check(percent(0.0012), "0.12 %");
+        check(with_unit(0.001_234_5, Some("1")), "0.123 %");
+        check(with_unit(0.0045, Some("1")), "0.45 %");
         check(grouped(0.5), "0.5");
         check(grouped(999.0), "999");
         check(grouped(1_234_567.0), "1,234,567");

@@ -163,10 +163,25 @@ const OPTIONS: Options<'_> = Options {
     record: None,
 };
 
+/// A command line with these URLs and nothing else.
+fn flags(baseline: &str, canary: &str) -> Check {
+    Check {
+        baseline: vec![baseline.to_owned()],
+        canary: vec![canary.to_owned()],
+        ca_file: None,
+        headers: Vec::new(),
+        policy: None,
+        max_duration: None,
+        record: None,
+        summary: crate::cli::Summary::Text,
+    }
+}
+
 async fn check(urls: (&str, &str), options: Options<'_>, stop: impl Future<Output = ()>) -> Result {
     let policy = Policy::read("policy", options.policy).expect("a policy");
     let plan = Plan {
         targets: targets(&[urls.0.to_owned()], &[urls.1.to_owned()]).expect("URLs"),
+        client: client(&flags("http://h", "http://h")).expect("a client"),
         identity: policies::identity(&policy),
         policy,
         give_up: options.give_up.map(Duration::from_secs),
@@ -420,19 +435,18 @@ async fn a_recording_replays_to_the_same_answer() {
 #[test]
 fn all_mistakes_of_the_command_line_are_said_together() {
     let options = Check {
-        baseline: vec!["nonsense".to_owned()],
-        canary: vec!["https://h/metrics".to_owned()],
+        ca_file: Some("/does/not/exist.pem".into()),
         policy: Some("/does/not/exist.yaml".into()),
         max_duration: Some(Duration::ZERO),
-        record: None,
-        summary: crate::cli::Summary::Text,
+        ..flags("nonsense", "ftp://h/metrics")
     };
     let error = Plan::of(&options).err().expect("mistakes");
     assert!(error.downcast_ref::<Usage>().is_some());
     let said = error.to_string();
     for part in [
         "--baseline nonsense: ",
-        "--canary https://h/metrics: ",
+        "--canary ftp://h/metrics: ",
+        "exist.pem",
         "--max-duration: ",
         "exist.yaml",
     ] {
