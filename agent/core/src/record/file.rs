@@ -1,15 +1,19 @@
 //! The bytes of one file in, log records out.
 
 use std::borrow::Cow;
+use std::time::Duration;
 
 use davy_proto::UnixNanos;
 use opentelemetry_proto::tonic::common::v1::KeyValue;
 use opentelemetry_proto::tonic::logs::v1::LogRecord;
 
-use super::traceback::Traceback;
+use super::traceback::{self, Traceback};
 use super::{Format, Parser, Zone, attribute, boolean, string, text};
 use crate::container::{self, Assembler, Piece, Stream};
 use crate::lines::{Line, Lines};
+
+/// How long the rest of a container's pieces or of a crash is waited for while other lines come.
+const PENDING_WAIT: Duration = Duration::from_secs(5);
 
 /// How a file is to be read.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -27,7 +31,8 @@ pub struct FileSettings {
 pub struct Parsed {
     /// The record.
     pub record: LogRecord,
-    /// Bytes of the file up to the end of its line.
+    /// Bytes of the file that are dealt with once this record is: up to the end of its line, or to
+    /// the start of an earlier line whose record is still waited for.
     pub end: u64,
 }
 
@@ -61,8 +66,10 @@ impl FileRecords {
                 settings,
                 parser: Parser::new(settings.format, settings.zone),
                 assembler: Assembler::new(settings.line_bytes_max),
+                assembling: [None, None],
                 traceback: Traceback::default(),
-                traceback_stream: None,
+                crash: None,
+                line_start: position,
                 file: [
                     attribute("log.file.name", string(name)),
                     attribute("log.file.path", string(path)),
@@ -76,6 +83,7 @@ impl FileRecords {
     /// Blank lines are no records.
     pub fn push(&mut self, bytes: &[u8], observed: UnixNanos, records: &mut Vec<Parsed>) {
         let reader = &mut self.reader;
+        reader.expire(observed, records);
         self.lines
             .push(bytes, |line| reader.line(line, observed, records));
         self.reader.counts.nul_bytes = self.lines.nul_bytes();
@@ -113,10 +121,35 @@ struct Reader {
     settings: FileSettings,
     parser: Parser,
     assembler: Assembler,
+    /// What is being put together of standard output and error.
+    assembling: [Option<Pending>; 2],
     traceback: Traceback,
-    traceback_stream: Option<Stream>,
+    /// The crash that is being printed.
+    crash: Option<Crash>,
+    /// Where the line at hand begins, in bytes of the file.
+    line_start: u64,
     file: [KeyValue; 2],
     counts: RecordCounts,
+}
+
+/// A record that has begun and not ended.
+#[derive(Clone, Copy, Debug)]
+struct Pending {
+    /// Where its first line begins, in bytes of the file.
+    start: u64,
+    /// When its last line was read.
+    last: UnixNanos,
+    /// Whether one of its lines was cut.
+    truncated: bool,
+}
+
+/// What is known of a crash beside its text.
+#[derive(Clone, Copy, Debug)]
+struct Crash {
+    pending: Pending,
+    stream: Option<Stream>,
+    time: Option<UnixNanos>,
+    partial: bool,
 }
 
 /// A line of the app, framing taken off.
@@ -124,6 +157,9 @@ struct Content<'a> {
     text: &'a str,
     stream: Option<Stream>,
     time: Option<UnixNanos>,
+    /// Where it begins and ends, in bytes of the file.
+    start: u64,
+    end: u64,
     truncated: bool,
     partial: bool,
 }
@@ -143,12 +179,15 @@ impl Reader {
                     text: &text,
                     stream: None,
                     time: None,
+                    start: self.line_start,
+                    end: line.end,
                     truncated: line.truncated,
                     partial: line.partial,
                 };
-                self.content(&content, line.end, observed, records);
+                self.content(&content, observed, records);
             }
         }
+        self.line_start = line.end;
     }
 
     fn framed<'a>(&self, text: &'a str) -> Option<Piece<'a>> {
@@ -167,33 +206,41 @@ impl Reader {
         observed: UnixNanos,
         records: &mut Vec<Parsed>,
     ) {
-        if let Some(whole) = self.assembler.push(piece) {
-            self.counts.lines_truncated += u64::from(whole.truncated);
-            let content = Content {
-                text: &whole.text,
-                stream: Some(piece.stream),
-                time: Some(whole.time),
-                truncated: whole.truncated || line.truncated,
-                partial: line.partial,
-            };
-            self.content(&content, line.end, observed, records);
-        }
+        let whole = self.assembler.push(piece);
+        let start = self.line_start;
+        let slot = slot(&mut self.assembling, piece.stream);
+        let begun = slot.take();
+        let pending = Pending {
+            start: begun.map_or(start, |begun| begun.start),
+            last: observed,
+            truncated: line.truncated || begun.is_some_and(|begun| begun.truncated),
+        };
+        let Some(whole) = whole else {
+            *slot = Some(pending);
+            return;
+        };
+        self.counts.lines_truncated += u64::from(whole.truncated);
+        let content = Content {
+            text: &whole.text,
+            stream: Some(piece.stream),
+            time: Some(whole.time),
+            start: pending.start,
+            end: line.end,
+            truncated: whole.truncated || pending.truncated,
+            partial: line.partial,
+        };
+        self.content(&content, observed, records);
     }
 
-    fn content(
-        &mut self,
-        content: &Content<'_>,
-        end: u64,
-        observed: UnixNanos,
-        records: &mut Vec<Parsed>,
-    ) {
+    fn content(&mut self, content: &Content<'_>, observed: UnixNanos, records: &mut Vec<Parsed>) {
         let text = text::without_colors(content.text);
-        if !self.traceback.is_pending() || content.stream == self.traceback_stream {
-            if self
-                .traceback
-                .take(&text, end, self.settings.line_bytes_max)
-            {
-                self.traceback_stream = content.stream;
+        if self
+            .crash
+            .is_none_or(|crash| crash.stream == content.stream)
+        {
+            let line_bytes_max = self.settings.line_bytes_max;
+            if self.traceback.take(&text, content.end, line_bytes_max) {
+                self.note_crash(content, observed);
                 return;
             }
             self.finish_traceback(observed, records);
@@ -206,41 +253,104 @@ impl Reader {
             record.time_unix_nano = content.time.map_or(0, UnixNanos::nanos);
         }
         self.mark(&mut record, content);
+        let end = self.dealt_with(content.end);
         records.push(Parsed { record, end });
     }
 
+    fn note_crash(&mut self, content: &Content<'_>, observed: UnixNanos) {
+        let crash = self.crash.get_or_insert(Crash {
+            pending: Pending {
+                start: content.start,
+                last: observed,
+                truncated: false,
+            },
+            stream: content.stream,
+            time: content.time,
+            partial: false,
+        });
+        crash.pending.last = observed;
+        crash.pending.truncated |= content.truncated;
+        crash.partial |= content.partial;
+    }
+
     fn finish_traceback(&mut self, observed: UnixNanos, records: &mut Vec<Parsed>) {
-        let Some((crash, end, truncated)) = self.traceback.finish() else {
+        let (Some(traceback), Some(crash)) = (self.traceback.finish(), self.crash.take()) else {
             return;
         };
+        self.counts.lines_truncated += u64::from(traceback.truncated && !crash.pending.truncated);
         let zone = self.settings.zone;
-        let mut record = text::read(&crash, super::Context { zone, observed });
+        let mut record = text::read(&traceback.text, super::Context { zone, observed });
         record.observed_time_unix_nano = observed.nanos();
+        if let Some(number) = traceback::severity_of(&traceback.text) {
+            record.severity_number = number;
+        }
+        if record.time_unix_nano == 0 {
+            record.time_unix_nano = crash.time.map_or(0, UnixNanos::nanos);
+        }
         let content = Content {
             text: "",
-            stream: self.traceback_stream,
+            stream: crash.stream,
             time: None,
-            truncated,
-            partial: false,
+            start: crash.pending.start,
+            end: traceback.end,
+            truncated: traceback.truncated || crash.pending.truncated,
+            partial: crash.partial,
         };
         self.mark(&mut record, &content);
+        let end = self.dealt_with(content.end);
         records.push(Parsed { record, end });
+    }
+
+    /// Hands over what has been waited for long enough, though other lines came meanwhile.
+    fn expire(&mut self, observed: UnixNanos, records: &mut Vec<Parsed>) {
+        let expired = |pending: &Pending| observed.since(pending.last) >= PENDING_WAIT;
+        if self.crash.is_some_and(|crash| expired(&crash.pending)) {
+            self.finish_traceback(observed, records);
+        }
+        for stream in [Stream::Stdout, Stream::Stderr] {
+            if slot(&mut self.assembling, stream).is_some_and(|pending| expired(&pending)) {
+                self.finish_pieces(stream, self.line_start, observed, records);
+            }
+        }
     }
 
     fn flush(&mut self, end: u64, observed: UnixNanos, records: &mut Vec<Parsed>) {
         for stream in [Stream::Stdout, Stream::Stderr] {
-            if let Some(whole) = self.assembler.flush(stream) {
-                let content = Content {
-                    text: &whole.text,
-                    stream: Some(stream),
-                    time: Some(whole.time),
-                    truncated: whole.truncated,
-                    partial: true,
-                };
-                self.content(&content, end, observed, records);
-            }
+            self.finish_pieces(stream, end, observed, records);
         }
         self.finish_traceback(observed, records);
+    }
+
+    fn finish_pieces(
+        &mut self,
+        stream: Stream,
+        end: u64,
+        observed: UnixNanos,
+        records: &mut Vec<Parsed>,
+    ) {
+        let begun = slot(&mut self.assembling, stream).take();
+        let Some(whole) = self.assembler.flush(stream) else {
+            return;
+        };
+        self.counts.lines_truncated += u64::from(whole.truncated);
+        let content = Content {
+            text: &whole.text,
+            stream: Some(stream),
+            time: Some(whole.time),
+            start: begun.map_or(end, |begun| begun.start),
+            end,
+            truncated: whole.truncated || begun.is_some_and(|begun| begun.truncated),
+            partial: true,
+        };
+        self.content(&content, observed, records);
+    }
+
+    /// How much of the file is dealt with once all before `end` but what is pending is.
+    fn dealt_with(&self, end: u64) -> u64 {
+        let crash = self.crash.as_ref().map(|crash| &crash.pending);
+        let pieces = self.assembling.iter().flatten();
+        let starts = pieces.chain(crash).map(|pending| pending.start);
+        starts.fold(end, u64::min)
     }
 
     /// Says where the record comes from and what is wrong with it; the app's own keys stand.
@@ -257,6 +367,14 @@ impl Reader {
                 record.attributes.push(mark);
             }
         }
+    }
+}
+
+fn slot(assembling: &mut [Option<Pending>; 2], stream: Stream) -> &mut Option<Pending> {
+    let [stdout, stderr] = assembling;
+    match stream {
+        Stream::Stderr => stderr,
+        Stream::Stdout => stdout,
     }
 }
 

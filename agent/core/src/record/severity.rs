@@ -42,6 +42,8 @@ const NAMES: &[(&str, i32)] = &[
 
 /// Severity of a crash of Go's runtime.
 pub(super) const CRASH: i32 = 21;
+/// Severity of a panic that `net/http` recovered from: the request is lost, the program is not.
+pub(super) const RECOVERED: i32 = 17;
 
 /// Severity number and text of a level, where the value is a level at all; number 0 for a name that
 /// is not known.
