@@ -115,8 +115,25 @@ fn text_keeps_its_line_and_lends_time_and_level() {
         "ERROR: it failed",
         &expect![[r#"- 17 ERROR "ERROR: it failed""#]],
     );
-    let plain = text::without_colors("\u{1b}[31mERRO\u{1b}[0m[0000] red \u{1b}[");
-    assert_eq!(plain, "ERRO[0000] red ");
+}
+
+#[test]
+fn colors_are_removed_and_nothing_else() {
+    for (line, expected) in [
+        ("\u{1b}[31mERRO\u{1b}[0m[0000] red", "ERRO[0000] red"),
+        ("\u{1b}[1;38:5:9mx\u{1b}[m\u{1b}[2Ky\u{1b}[ @z", "xyz"),
+        // What only begins like a sequence is kept, and so is what follows it.
+        ("cut \u{1b}[", "cut \u{1b}["),
+        ("cut \u{1b}[31", "cut \u{1b}[31"),
+        ("\u{1b}[31\u{1b}[0mx", "\u{1b}[31x"),
+        (
+            "a \u{1b}[\u{65e5}\u{672c} 12",
+            "a \u{1b}[\u{65e5}\u{672c} 12",
+        ),
+        ("\u{1b}]0;title\u{7}x", "\u{1b}]0;title\u{7}x"),
+    ] {
+        assert_eq!(text::without_colors(line), expected, "{line:?}");
+    }
 }
 
 #[test]

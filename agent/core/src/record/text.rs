@@ -53,17 +53,30 @@ fn level(text: &str) -> Option<(i32, &str)> {
 
 /// The line without the escape sequences that colour it.
 ///
-/// Source: ECMA-48, control sequences: `ESC [`, parameters, a final byte from `@` to `~`.
+/// Source: ECMA-48, 5.4, control sequences: `ESC [`, parameter bytes `0` to `?`, intermediate bytes
+/// from the blank to `/`, a final byte from `@` to `~`. What only begins like one stays.
 pub(super) fn without_colors(line: &str) -> std::borrow::Cow<'_, str> {
     if memchr::memchr(ESCAPE, line.as_bytes()).is_none() {
         return line.into();
     }
     let mut plain = String::with_capacity(line.len());
-    let mut pieces = line.split("\u{1b}[");
-    plain.push_str(pieces.next().unwrap_or_default());
-    for piece in pieces {
-        let end = piece.find(|character| matches!(character, '@'..='~'));
-        plain.push_str(end.and_then(|end| piece.get(end + 1..)).unwrap_or_default());
+    let mut rest = line;
+    while let Some((before, after)) = rest.split_once("\u{1b}[") {
+        plain.push_str(before);
+        rest = after_sequence(after).unwrap_or_else(|| {
+            plain.push_str("\u{1b}[");
+            after
+        });
     }
+    plain.push_str(rest);
     plain.into()
+}
+
+/// What follows a control sequence whose introducer was read.
+fn after_sequence(text: &str) -> Option<&str> {
+    let parameters = |byte: char| matches!(byte, '0'..='?');
+    let intermediates = |byte: char| matches!(byte, ' '..='/');
+    let rest = text.trim_start_matches(parameters);
+    rest.trim_start_matches(intermediates)
+        .strip_prefix(|last: char| matches!(last, '@'..='~'))
 }
