@@ -109,7 +109,8 @@ pub(super) fn stamp(text: &str, zone: Zone) -> Option<(UnixNanos, &str)> {
 
 /// klog's stamp, `0102 15:04:05.678901`, in the nearest year past, and what follows it.
 ///
-/// A stamp up to a day ahead is of this year: clocks differ, and klog writes local time.
+/// A stamp up to a day ahead counts as past: clocks differ, and klog writes local time. On the last
+/// day of a year that may be the next one.
 pub(super) fn klog(text: &str, zone: Zone, observed: UnixNanos) -> Option<(UnixNanos, &str)> {
     let (month, rest) = text.split_at_checked(2)?;
     let (day, rest) = rest.split_at_checked(2)?;
@@ -117,7 +118,7 @@ pub(super) fn klog(text: &str, zone: Zone, observed: UnixNanos) -> Option<(UnixN
     let latest = observed.plus(DAY);
     let year: i32 = observed.to_string().get(..4)?.parse().ok()?;
     // 29 February may lie eight years back.
-    (0..=8).find_map(|back| {
+    (-1..=8).find_map(|back| {
         let mut canonical = format!("{:04}-{month}-{day}T{clock}", year - back);
         let (minutes, rest) = finish(&mut canonical, rest, zone);
         push_offset(&mut canonical, minutes);
