@@ -144,7 +144,11 @@ impl Assembler {
             time: piece.time,
             ..Whole::default()
         });
-        let mut room = line_bytes_max.saturating_sub(whole.text.len());
+        // Nothing after a cut: what lies between would be missing without a mark.
+        let mut room = match whole.truncated {
+            true => 0,
+            false => line_bytes_max.saturating_sub(whole.text.len()),
+        };
         if room < piece.text.len() {
             while !piece.text.is_char_boundary(room) {
                 room -= 1;

@@ -110,7 +110,12 @@ impl Lines {
         self.position += 1;
         match self.state {
             State::Fresh => self.hand_over(false, false, each),
-            State::Continued if self.is_pending() => self.hand_over(false, true, each),
+            State::Continued if self.is_pending() => {
+                if self.pending.last() == Some(&b'\r') {
+                    self.pending.pop();
+                }
+                self.hand_over(false, true, each);
+            }
             State::Continued | State::Skipping => {}
         }
         self.state = State::Fresh;

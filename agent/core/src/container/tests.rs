@@ -80,3 +80,14 @@ fn pieces_of_each_stream_are_put_together() {
         ("1234567", true, true)
     );
 }
+
+#[test]
+fn nothing_is_put_behind_a_cut() {
+    let mut assembler = Assembler::new(4);
+    assembler.push(&piece(Stream::Stdout, true, "abc"));
+    assembler.push(&piece(Stream::Stdout, true, "é lost"));
+    let cut = assembler
+        .push(&piece(Stream::Stdout, false, "z"))
+        .expect("whole");
+    assert_eq!((cut.text.as_str(), cut.truncated), ("abc", true));
+}

@@ -82,6 +82,17 @@ fn flushed_pieces_are_marked_and_so_is_what_follows() {
     );
 }
 
+#[test]
+fn a_carriage_return_ends_a_flushed_line_too() {
+    let mut found = Vec::new();
+    let mut lines = Lines::new(8, 0);
+    let mut each = |line: Line<'_>| found.push(String::from_utf8_lossy(line.bytes).into_owned());
+    lines.push(b"ab", &mut each);
+    lines.flush(&mut each);
+    lines.push(b"cd\r\nef\r\n", &mut each);
+    assert_eq!(found, ["ab", "cd", "ef"]);
+}
+
 proptest! {
     /// Guarantees: how a stream is cut into reads changes no line.
     #[test]
