@@ -1,7 +1,10 @@
 //! Cuts a request that is too large for its destination, between records.
 //!
-//! A record is a span, a log record or a metric with all its points. Each part repeats the
-//! resource and the scope of its records, so it is a request in its own right.
+//! A record is a span, a log record or a metric with all its points; a metric that is too large all
+//! by itself is cut between its points. Each part repeats the resource and the scope of its
+//! records, so it is a request in its own right.
+
+use std::borrow::Cow;
 
 use bytes::{BufMut, Bytes, BytesMut};
 use davy_proto::Signal;
@@ -9,7 +12,13 @@ use davy_proto::Signal;
 use super::Payload;
 use super::count::record_items;
 use super::walk::{Malformed, Message};
-use super::write::{field_length, put_header};
+use super::write::{field_length, put_header, varint_length};
+
+mod metric;
+
+/// Most bytes that the parts may have beyond the whole: a resource nearly as large as a part would
+/// be repeated for every record. 16 MiB is as much again as a receiver takes.
+const GROWTH_BYTES_MAX: usize = 16 << 20;
 
 /// Field of the entries in a request.
 const ENTRY: u32 = 1;
@@ -21,8 +30,9 @@ const CHILD: u32 = 2;
 pub struct Split {
     /// The parts in order, none larger than the limit.
     pub parts: Vec<Payload>,
-    /// Items of the records that are larger than the limit all by themselves; they are in no part,
-    /// and the caller counts them as dropped.
+    /// Items that are larger than the limit all by themselves, or whose resource and scope are so
+    /// large that the parts would have 16 MiB more than the whole; they are in no part, and the
+    /// caller counts them as dropped.
     pub oversized_items: u64,
 }
 
@@ -45,6 +55,7 @@ pub fn split(payload: &Payload, bytes_max: usize) -> Result<Split, Malformed> {
         signal: payload.signal,
         bytes_max,
         part: Part::default(),
+        room: payload.bytes.len().saturating_add(GROWTH_BYTES_MAX),
         split: Split::default(),
     };
     for field in Message::request(&payload.bytes).fields() {
@@ -65,11 +76,12 @@ struct Frame<'a> {
 }
 
 impl<'a> Frame<'a> {
-    fn of(message: Message<'a>) -> Result<Self, Malformed> {
+    /// All fields but those of these numbers.
+    fn without(message: Message<'a>, numbers: &[u32]) -> Result<Self, Malformed> {
         let mut frame = Self::default();
         for field in message.fields() {
             let field = field?;
-            if field.number != CHILD {
+            if !numbers.contains(&field.number) {
                 frame.fields.push(field.raw);
                 frame.length += field.raw.len();
             }
@@ -82,12 +94,14 @@ struct Splitter<'a> {
     signal: Signal,
     bytes_max: usize,
     part: Part<'a>,
+    /// Bytes that the parts to come may have.
+    room: usize,
     split: Split,
 }
 
 impl<'a> Splitter<'a> {
     fn entry(&mut self, entry: Message<'a>) -> Result<(), Malformed> {
-        let frame = Frame::of(entry)?;
+        let frame = Frame::without(entry, &[CHILD])?;
         self.part.close_entry();
         for field in entry.fields() {
             let field = field?;
@@ -99,22 +113,66 @@ impl<'a> Splitter<'a> {
     }
 
     fn scope(&mut self, entry: &Frame<'a>, scope: Message<'a>) -> Result<(), Malformed> {
-        let frame = Frame::of(scope)?;
+        let frame = Frame::without(scope, &[CHILD])?;
+        let alone = Part::default();
         self.part.close_scope();
         for field in scope.fields() {
             let field = field?;
             if field.number != CHILD {
                 continue;
             }
-            let items = record_items(self.signal, field.message()?)?;
-            if self.part.length_with(entry, &frame, field.raw.len()) > self.bytes_max {
-                self.finish_part();
-            }
-            if self.part.length_with(entry, &frame, field.raw.len()) > self.bytes_max {
-                self.split.oversized_items += items;
+            let record = field.message()?;
+            if alone.length_with(entry, &frame, field.raw.len()) > self.bytes_max {
+                self.too_large(entry, &frame, record)?;
                 continue;
             }
-            self.part.push(entry, &frame, field.raw, items);
+            let items = record_items(self.signal, record)?;
+            self.push(entry, &frame, Cow::Borrowed(field.raw), items);
+        }
+        Ok(())
+    }
+
+    /// Takes a record that fits into a part, into this one or a new one.
+    fn push(&mut self, entry: &Frame<'a>, scope: &Frame<'a>, record: Cow<'a, [u8]>, items: u64) {
+        if self.part.length_with(entry, scope, record.len()) > self.bytes_max {
+            self.finish_part();
+        }
+        let length = self.part.length_with(entry, scope, record.len());
+        if length > self.room {
+            self.split.oversized_items += items;
+            return;
+        }
+        self.part.push(entry, scope, record, items);
+    }
+
+    /// Takes a record that fits into no part: a metric in parts of its own.
+    fn too_large(
+        &mut self,
+        entry: &Frame<'a>,
+        scope: &Frame<'a>,
+        record: Message<'a>,
+    ) -> Result<(), Malformed> {
+        // What a part with nothing else in it leaves for the record; headers are a byte of tag and
+        // a length that is no longer than the limit's.
+        let headers = 2 * (1 + varint_length(self.bytes_max as u64));
+        let frames = entry.length + scope.length + headers;
+        let limits = metric::Limits {
+            number: CHILD,
+            bytes_max: self.bytes_max.saturating_sub(frames),
+            room: self.room,
+        };
+        let cut = match self.signal {
+            Signal::Metrics => metric::cut(record, limits)?,
+            Signal::Logs | Signal::Traces => None,
+        };
+        match cut {
+            Some(cut) => {
+                self.split.oversized_items += cut.oversized;
+                for (part, points) in cut.parts {
+                    self.push(entry, scope, Cow::Owned(part.into()), points);
+                }
+            }
+            None => self.split.oversized_items += record_items(self.signal, record)?,
         }
         Ok(())
     }
@@ -122,10 +180,12 @@ impl<'a> Splitter<'a> {
     fn finish_part(&mut self) {
         let part = std::mem::take(&mut self.part);
         if !part.entries.is_empty() {
+            let (items, bytes) = (part.items, part.encode());
+            self.room = self.room.saturating_sub(bytes.len());
             self.split.parts.push(Payload {
                 signal: self.signal,
-                items: part.items,
-                bytes: part.encode(),
+                items,
+                bytes,
             });
         }
     }
@@ -151,7 +211,7 @@ struct Entry<'a> {
 
 struct Scope<'a> {
     frame: Frame<'a>,
-    records: Vec<&'a [u8]>,
+    records: Vec<Cow<'a, [u8]>>,
     length: usize,
 }
 
@@ -201,7 +261,7 @@ impl<'a> Part<'a> {
         self.closed + field_length(ENTRY, entry.length + scopes + scope)
     }
 
-    fn push(&mut self, entry: &Frame<'a>, scope: &Frame<'a>, record: &'a [u8], items: u64) {
+    fn push(&mut self, entry: &Frame<'a>, scope: &Frame<'a>, record: Cow<'a, [u8]>, items: u64) {
         if !self.entry_open {
             self.entries.push(Entry {
                 frame: entry.clone(),
@@ -223,8 +283,8 @@ impl<'a> Part<'a> {
             self.scope_open = true;
         }
         if let Some(scope) = entry.scopes.last_mut() {
-            scope.records.push(record);
             scope.length += record.len();
+            scope.records.push(record);
         }
         self.items += items;
     }
@@ -245,9 +305,9 @@ impl<'a> Part<'a> {
     }
 }
 
-fn put_all(out: &mut BytesMut, fields: &[&[u8]]) {
+fn put_all(out: &mut BytesMut, fields: &[impl AsRef<[u8]>]) {
     for field in fields {
-        out.put_slice(field);
+        out.put_slice(field.as_ref());
     }
 }
 

@@ -8,9 +8,11 @@ use opentelemetry_proto::tonic::common::v1::{
     AnyValue, ArrayValue, InstrumentationScope, KeyValue, KeyValueList, any_value::Value,
 };
 use opentelemetry_proto::tonic::logs::v1::{LogRecord, ResourceLogs, ScopeLogs};
+use opentelemetry_proto::tonic::metrics::v1::exponential_histogram_data_point::Buckets;
 use opentelemetry_proto::tonic::metrics::v1::{
-    Gauge, Histogram, HistogramDataPoint, Metric, NumberDataPoint, ResourceMetrics, ScopeMetrics,
-    Sum, metric::Data, number_data_point,
+    ExponentialHistogram, ExponentialHistogramDataPoint, Gauge, Histogram, HistogramDataPoint,
+    Metric, NumberDataPoint, ResourceMetrics, ScopeMetrics, Sum, Summary, SummaryDataPoint,
+    metric::Data, number_data_point,
 };
 use opentelemetry_proto::tonic::resource::v1::Resource;
 use opentelemetry_proto::tonic::trace::v1::{ResourceSpans, ScopeSpans, Span, span::Event};
@@ -168,6 +170,28 @@ fn histogram_point() -> impl Strategy<Value = HistogramDataPoint> {
     })
 }
 
+fn exponential_point() -> impl Strategy<Value = ExponentialHistogramDataPoint> {
+    (attributes(), any::<u64>(), vec(any::<u64>(), 0..6)).prop_map(
+        |(attributes, count, bucket_counts)| ExponentialHistogramDataPoint {
+            attributes,
+            count,
+            positive: Some(Buckets {
+                offset: -7,
+                bucket_counts,
+            }),
+            ..ExponentialHistogramDataPoint::default()
+        },
+    )
+}
+
+fn summary_point() -> impl Strategy<Value = SummaryDataPoint> {
+    (attributes(), any::<u64>()).prop_map(|(attributes, count)| SummaryDataPoint {
+        attributes,
+        count,
+        ..SummaryDataPoint::default()
+    })
+}
+
 fn metric() -> impl Strategy<Value = Metric> {
     let data = prop_oneof![
         Just(None),
@@ -181,6 +205,14 @@ fn metric() -> impl Strategy<Value = Metric> {
             data_points,
             aggregation_temporality: 2,
         }))),
+        vec(exponential_point(), 0..4).prop_map(|data_points| {
+            Some(Data::ExponentialHistogram(ExponentialHistogram {
+                data_points,
+                aggregation_temporality: 1,
+            }))
+        }),
+        vec(summary_point(), 0..4)
+            .prop_map(|data_points| Some(Data::Summary(Summary { data_points }))),
     ];
     ("[a-z_]{0,12}", data).prop_map(|(name, data)| Metric {
         name,
