@@ -123,3 +123,15 @@ fn what_is_sent_can_be_read() {
         assert_eq!(unpack(&packed, encoding, 9), Ok(text.clone()));
     }
 }
+
+/// Each member costs a decoder, and an empty one costs a peer twenty bytes.
+#[test]
+fn members_by_the_thousand_are_refused() {
+    let member = pack(b"x", Encoding::Gzip);
+    let most = member.repeat(GZIP_MEMBERS_MAX);
+    let unpacked = unpack(&most, Encoding::Gzip, 1000);
+    assert_eq!(unpacked.map(|it| it.len()), Ok(GZIP_MEMBERS_MAX));
+    let more = [most, member].concat();
+    let unpacked = unpack(&more, Encoding::Gzip, 1000);
+    assert_eq!(unpacked, Err(InflateError::Corrupt));
+}
