@@ -20,6 +20,10 @@ const SECOND: u32 = 2;
 /// not become gigabytes. 16 MiB is as much again as a receiver takes.
 const GROWTH_BYTES_MAX: usize = 16 << 20;
 
+/// Unused room of a spliced request that is not worth a copy: a share of it, and some bytes.
+const SLACK_SHARE: usize = 8;
+const SLACK_BYTES: usize = 1024;
+
 /// What is Davy's whatever the app says, since the gate judges by it.
 const ALWAYS: [&str; 3] = [
     semconv::DAVY_ARM,
@@ -98,7 +102,17 @@ pub fn splice(bytes: &[u8], enrichment: &Enrichment) -> Result<Bytes, Malformed>
             return Err(field.malformed(Reason::TooManyResources));
         }
     }
-    Ok(out.freeze())
+    Ok(frozen(out))
+}
+
+/// The bytes; copied where the buffer grew far beyond them, by doubling. A queue counts lengths, so
+/// what waits in one must not hold much more.
+fn frozen(out: BytesMut) -> Bytes {
+    let slack = out.capacity() - out.len();
+    match slack > out.len() / SLACK_SHARE + SLACK_BYTES {
+        true => Bytes::copy_from_slice(&out),
+        false => out.freeze(),
+    }
 }
 
 /// Writes one `Resource{Spans,Logs,Metrics}`, the resource first.

@@ -178,6 +178,20 @@ fn empty_resources_by_the_thousand_are_refused() {
     assert_eq!(refused.reason, Reason::TooManyResources);
 }
 
+#[test]
+fn what_is_spliced_holds_no_more_than_its_length() {
+    for entries in [0, 1, 7, 100, 1000] {
+        let request = [0x0a, 0x00].repeat(entries);
+        let spliced = splice(&request, &Enrichment::new(davys())).expect("valid");
+        let length = spliced.len();
+        let held = spliced.try_into_mut().expect("not shared").capacity();
+        assert!(
+            held <= length + length / 8 + 1024,
+            "{entries}: {held} for {length}"
+        );
+    }
+}
+
 /// The number of resource fields of each entry.
 fn resource_fields(request: &[u8]) -> Vec<usize> {
     let entries = Message::request(request)
