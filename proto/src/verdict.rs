@@ -202,8 +202,8 @@ impl Evaluation {
                     self.objectives.remove(at);
                     self.objectives_omitted += 1;
                 }
-                None if self.reason.len() > 40 => cut_text(&mut self.reason, 40),
-                None => return false,
+                None if self.reason.len() > 43 => cut_text(&mut self.reason, 40),
+                None => return self.rollout.cut(),
             },
         }
         true
@@ -215,6 +215,31 @@ impl Evaluation {
             .iter()
             .rposition(quiet)
             .or(self.objectives.len().checked_sub(1))
+    }
+}
+
+impl Rollout {
+    /// Halves the longest name; false when all are short. Of names with characters that JSON writes
+    /// in six, four fill more than the answer has.
+    fn cut(&mut self) -> bool {
+        let mut names = [
+            self.namespace.clone(),
+            self.service.clone(),
+            self.baseline.to_string(),
+            self.canary.to_string(),
+        ];
+        let longest = names.iter_mut().max_by_key(|name| name.len());
+        let Some(longest) = longest.filter(|name| name.len() > 16) else {
+            return false;
+        };
+        let half = longest.len() / 2;
+        cut_text(longest, half - '…'.len_utf8());
+        let [namespace, service, baseline, canary] = names;
+        (self.namespace, self.service) = (namespace, service);
+        if let (Ok(baseline), Ok(canary)) = (Arm::new(&baseline), Arm::new(&canary)) {
+            (self.baseline, self.canary) = (baseline, canary);
+        }
+        true
     }
 }
 

@@ -85,3 +85,23 @@ fn reads_back_what_it_writes() {
     let text = serde_json::to_string(&written).unwrap();
     assert_eq!(serde_json::from_str::<Evaluation>(&text).unwrap(), written);
 }
+
+/// Names may have 256 bytes each, and JSON writes a control character in six.
+#[test]
+fn the_body_is_at_most_2_kb_whatever_the_names_are() {
+    for character in ["\u{1}", "\"", "a", "é"] {
+        let name = character.repeat(256 / character.len());
+        let mut large = evaluation();
+        large.reason = name.repeat(4);
+        large.rollout = Rollout {
+            id: "0123456789abcdef".to_owned(),
+            namespace: name.clone(),
+            service: name.clone(),
+            baseline: Arm::new(&name).unwrap(),
+            canary: Arm::new(&name).unwrap(),
+        };
+        let body = large.to_body();
+        assert!(body.len() <= EVALUATION_BYTES_MAX, "{}: {body}", body.len());
+        assert!(serde_json::from_str::<serde_json::Value>(&body).is_ok());
+    }
+}
