@@ -138,7 +138,7 @@ impl Normalizer {
         let settings = &self.settings;
         let state = self.pods.entry(identity.key.clone()).or_default();
         state.last_seen = state.last_seen.max(received);
-        let chosen = choice::choose(metrics, state);
+        let chosen = choice::choose(metrics, state, settings, received);
         let mut builder = Builder::new(&identity, settings, &chosen);
         let latest = received.plus(settings.ahead_max);
         let mut times = BTreeMap::new();
@@ -160,7 +160,7 @@ impl Normalizer {
             }
         }
         state.collected(&times);
-        state.status_seen |= builder.status_seen();
+        state.status_seen.extend(builder.status_seen());
         builder.finish(windows, report, &place);
     }
 

@@ -1,6 +1,6 @@
 //! Counted points of a pod become windows: one for each pair of start and end.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use davy_proto::UnixNanos;
 use davy_proto::indicator::{Protocol, first_of, is_excluded, route_key};
@@ -22,8 +22,8 @@ const OTHER: &str = davy_proto::indicator::ROUTE_OTHER;
 pub(super) struct Builder<'a> {
     identity: &'a Identity,
     settings: &'a Settings,
-    /// Whether a histogram of this pod ever had a status.
-    status_seen: bool,
+    /// Protocols of which a histogram of this pod ever had a status.
+    status_seen: BTreeSet<Protocol>,
     started: Option<UnixNanos>,
     limit_cores: Option<f64>,
     parts: BTreeMap<(UnixNanos, UnixNanos), Part>,
@@ -31,10 +31,13 @@ pub(super) struct Builder<'a> {
 
 #[derive(Default)]
 struct Part {
-    histograms: BTreeMap<String, Tally>,
-    counters: BTreeMap<String, Tally>,
+    histograms: BTreeMap<Protocol, Tallies>,
+    counters: BTreeMap<Protocol, Tallies>,
     cpu_seconds: Option<f64>,
 }
+
+/// What is counted by route.
+type Tallies = BTreeMap<String, Tally>;
 
 /// What is counted of a route.
 #[derive(Default)]
@@ -50,15 +53,15 @@ impl<'a> Builder<'a> {
         Self {
             identity,
             settings,
-            status_seen: chosen.status_seen,
+            status_seen: chosen.status_seen.clone(),
             started: identity.started,
             limit_cores: None,
             parts: BTreeMap::new(),
         }
     }
 
-    pub(super) fn status_seen(&self) -> bool {
-        self.status_seen
+    pub(super) fn status_seen(&self) -> impl Iterator<Item = Protocol> {
+        self.status_seen.iter().copied()
     }
 
     pub(super) fn add(
@@ -103,7 +106,7 @@ impl<'a> Builder<'a> {
             ..
         } = self;
         for ((start, end), part) in parts {
-            let routes = merge(part.histograms, part.counters, status_seen);
+            let routes = routes(part.histograms, part.counters, &status_seen);
             let cpu = part.cpu_seconds.map(|seconds| Cpu {
                 seconds,
                 limit_cores,
@@ -135,15 +138,19 @@ impl<'a> Builder<'a> {
         let Some(seen) = self.seen(protocol, point) else {
             return true;
         };
-        self.status_seen |= seen.status.is_some();
-        let tally = tally(&mut self.part(point).histograms, seen.route);
+        if seen.status.is_some() {
+            self.status_seen.insert(protocol);
+        }
+        let tallies = self.part(point).histograms.entry(protocol).or_default();
+        let tally = tally(tallies, seen.route);
         tally.count(count, seen.status, seen.is_error);
         seen.is_error || tally.latency.merge(s).is_ok()
     }
 
     fn counter(&mut self, protocol: Protocol, point: &Point<'_>, count: u64) {
         if let Some(seen) = self.seen(protocol, point) {
-            let tally = tally(&mut self.part(point).counters, seen.route);
+            let tallies = self.part(point).counters.entry(protocol).or_default();
+            let tally = tally(tallies, seen.route);
             tally.count(count, seen.status, seen.is_error);
         }
     }
@@ -213,29 +220,44 @@ impl Tally {
     }
 }
 
+impl Tally {
+    /// Adds a route of the same name, `other`, of another protocol.
+    fn absorb(&mut self, more: Self) {
+        self.requests = self.requests.saturating_add(more.requests);
+        self.errors = self.errors.saturating_add(more.errors);
+        for (status, count) in more.codes {
+            let code = self.codes.entry(status).or_default();
+            *code = code.saturating_add(count);
+        }
+        // Of two kinds of buckets the first counts: `other` is no route to compare.
+        let _ = self.latency.merge(&more.latency);
+    }
+}
+
 /// The tally of a route; of `other` when there are too many routes.
-fn tally(tallies: &mut BTreeMap<String, Tally>, route: String) -> &mut Tally {
+fn tally(tallies: &mut Tallies, route: String) -> &mut Tally {
     let full = tallies.len() >= ROUTES_MAX - 1 && !tallies.contains_key(&route);
     tallies
         .entry(if full { OTHER.to_owned() } else { route })
         .or_default()
 }
 
-/// Histograms with a status count for themselves; without one the counters beside them say how many
-/// requests there were and how they ended.
-fn merge(
-    histograms: BTreeMap<String, Tally>,
-    counters: BTreeMap<String, Tally>,
-    status_seen: bool,
+/// The routes of a window, each protocol's on its own: gRPC histograms without a status stand
+/// beside HTTP ones with it.
+fn routes(
+    mut histograms: BTreeMap<Protocol, Tallies>,
+    mut counters: BTreeMap<Protocol, Tallies>,
+    status_seen: &BTreeSet<Protocol>,
 ) -> Vec<Route> {
-    let mut tallies = histograms;
-    if !status_seen {
-        for (route, counted) in counters {
-            let tally = tally(&mut tallies, route);
-            // The counter and the histogram are read one after the other: the larger is later.
-            tally.requests = tally.requests.max(counted.requests);
-            tally.errors = counted.errors;
-            tally.codes = counted.codes;
+    let mut all = Tallies::new();
+    for protocol in Protocol::ALL {
+        let mut tallies = histograms.remove(&protocol).unwrap_or_default();
+        let counted = counters.remove(&protocol).unwrap_or_default();
+        if !status_seen.contains(&protocol) {
+            merge(&mut tallies, counted);
+        }
+        for (route, tally_of) in tallies {
+            tally(&mut all, route).absorb(tally_of);
         }
     }
     let route = |(route, tally): (String, Tally)| Route {
@@ -245,5 +267,26 @@ fn merge(
         codes: tally.codes,
         latency: latency_of(&tally.latency),
     };
-    tallies.into_iter().map(route).collect()
+    all.into_iter().map(route).collect()
+}
+
+/// Histograms with a status count for themselves; without one the counters beside them say how many
+/// requests there were and how they ended.
+fn merge(histograms: &mut Tallies, counters: Tallies) {
+    // Counters that know none of the routes count the same requests by other labels: what they add
+    // is how many failed.
+    let is_apart =
+        !histograms.is_empty() && !counters.keys().any(|route| histograms.contains_key(route));
+    for (route, counted) in counters {
+        let tally = tally(histograms, route);
+        if is_apart {
+            tally.requests = tally.requests.saturating_add(counted.errors);
+            tally.errors = tally.errors.saturating_add(counted.errors);
+            continue;
+        }
+        // The counter and the histogram are read one after the other: the larger is later.
+        tally.requests = tally.requests.max(counted.requests);
+        tally.errors = counted.errors;
+        tally.codes = counted.codes;
+    }
 }

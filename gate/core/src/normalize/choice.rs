@@ -1,6 +1,11 @@
 //! Which metrics of a pod are its evidence: one name for each role, so that nothing counts twice.
+//!
+//! The best name that was ever seen is taken, since a collector may split what belongs together;
+//! one that is silent for [`SILENT_WINDOWS`] gives way, as the agent's own sources do.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+
+use davy_proto::UnixNanos;
 
 use davy_proto::indicator::{
     CPU_LIMIT, CPU_SECONDS, Protocol, START_TIME, duration_rank, requests_rank,
@@ -8,7 +13,11 @@ use davy_proto::indicator::{
 use opentelemetry_proto::tonic::metrics::v1::metric::Data;
 use opentelemetry_proto::tonic::metrics::v1::{Metric, ResourceMetrics};
 
+use super::Settings;
 use super::series::PodState;
+
+/// Windows after which a metric that is no longer sent gives way to the next best.
+const SILENT_WINDOWS: u32 = 12;
 
 /// What a metric is used for.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
@@ -29,8 +38,8 @@ pub(super) enum Role {
 #[derive(Clone, Debug, Default)]
 pub(super) struct Chosen {
     ranks: BTreeMap<Role, usize>,
-    /// Whether this pod's histograms carry a status: then counters beside them are left alone.
-    pub(super) status_seen: bool,
+    /// Protocols whose histograms carry a status: the counters beside those are left alone.
+    pub(super) status_seen: BTreeSet<Protocol>,
 }
 
 impl Chosen {
@@ -56,21 +65,37 @@ impl Chosen {
     }
 }
 
-/// Chooses among this request's metrics and what was chosen before.
-pub(super) fn choose(resource: &ResourceMetrics, state: &mut PodState) -> Chosen {
-    for metric in resource
-        .scope_metrics
-        .iter()
-        .flat_map(|scope| &scope.metrics)
-    {
-        if let Some((role, rank)) = rank(metric) {
-            let best = state.ranks.entry(role).or_insert(rank);
-            *best = rank.min(*best);
-        }
+/// Chooses among the metrics of this request, which came at `received`, and what was chosen before.
+pub(super) fn choose(
+    resource: &ResourceMetrics,
+    state: &mut PodState,
+    settings: &Settings,
+    received: UnixNanos,
+) -> Chosen {
+    let metrics = resource.scope_metrics.iter().flat_map(|s| &s.metrics);
+    let mut offered = BTreeMap::new();
+    for (role, rank) in metrics.filter_map(rank) {
+        let best = offered.entry(role).or_insert(rank);
+        *best = rank.min(*best);
     }
+    for (role, rank) in offered {
+        let (best, seen) = state.ranks.entry(role).or_insert((rank, received));
+        let is_silent = received.since(*seen) > SILENT_WINDOWS * settings.window;
+        if rank > *best && !is_silent {
+            continue;
+        }
+        if let Role::Duration(protocol) = role
+            && rank != *best
+        {
+            // Whether the other one carries a status isn't known.
+            state.status_seen.remove(&protocol);
+        }
+        (*best, *seen) = (rank, received.max(*seen));
+    }
+    let ranks = state.ranks.iter().map(|(role, (rank, _))| (*role, *rank));
     Chosen {
-        ranks: state.ranks.clone(),
-        status_seen: state.status_seen,
+        ranks: ranks.collect(),
+        status_seen: state.status_seen.clone(),
     }
 }
 

@@ -137,15 +137,17 @@ fn subtract(newer: &Sketch, older: &Sketch) -> Option<Sketch> {
             let scale = newer.scale().min(older.scale());
             newer.downscale(scale);
             older.downscale(scale);
-            let zero_count = newer.zero_count().checked_sub(older.zero_count())?;
+            let mut zero_count = newer.zero_count().checked_sub(older.zero_count())?;
             let mut counts = newer.counts().to_vec();
             for (at, count) in (i64::from(older.offset())..).zip(older.counts()) {
-                if *count == 0 {
-                    continue;
+                let at = usize::try_from(at - i64::from(newer.offset())).ok();
+                let left = at.and_then(|at| counts.get_mut(at));
+                let there = left.as_ref().map_or(0, |left| **left);
+                // A wider zero bucket took over what is missing; what it doesn't hold is a reset.
+                zero_count = zero_count.checked_sub(count.saturating_sub(there))?;
+                if let Some(left) = left {
+                    *left = there.saturating_sub(*count);
                 }
-                let at = usize::try_from(at - i64::from(newer.offset())).ok()?;
-                let left = counts.get_mut(at)?;
-                *left = left.checked_sub(*count)?;
             }
             Sketch::exponential(scale, zero_count, newer.offset(), counts).ok()
         }

@@ -1,8 +1,9 @@
 //! What is remembered of a pod's series: which intervals were counted, and the last total.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use davy_proto::UnixNanos;
+use davy_proto::indicator::Protocol;
 use davy_proto::limits::WINDOW_SECONDS_MAX;
 
 use super::choice::Role;
@@ -17,8 +18,10 @@ const INTERVALS_MAX: usize = 64;
 #[derive(Debug, Default)]
 pub(super) struct PodState {
     pub(super) last_seen: UnixNanos,
-    pub(super) ranks: BTreeMap<Role, usize>,
-    pub(super) status_seen: bool,
+    /// The best rank seen for each role, and when it was.
+    pub(super) ranks: BTreeMap<Role, (usize, UnixNanos)>,
+    /// Protocols whose histograms carry a status.
+    pub(super) status_seen: BTreeSet<Protocol>,
     series: BTreeMap<String, Series>,
     /// Start and time of each metric's last snapshot.
     snapshots: BTreeMap<String, (UnixNanos, UnixNanos)>,

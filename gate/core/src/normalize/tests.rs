@@ -1,6 +1,7 @@
 mod otlp;
 
 use davy_proto::window::Latency;
+use opentelemetry_proto::tonic::metrics::v1::Metric;
 use proptest::prelude::*;
 
 use super::*;
@@ -18,17 +19,14 @@ const FAILED: [(&str, &str); 3] = [
     ("http.response.status_code", "503"),
 ];
 
-fn take(
-    normalizer: &mut Normalizer,
-    metrics: Vec<opentelemetry_proto::tonic::metrics::v1::Metric>,
-) -> (Vec<Window>, Report) {
+fn take(normalizer: &mut Normalizer, metrics: Vec<Metric>) -> (Vec<Window>, Report) {
     normalizer.take(
         &request(resource(&[]), metrics),
         UnixNanos::from_seconds(10_000),
     )
 }
 
-fn one(metrics: Vec<opentelemetry_proto::tonic::metrics::v1::Metric>) -> Window {
+fn one(metrics: Vec<Metric>) -> Window {
     let (mut windows, report) = take(&mut Normalizer::new(Settings::standard()), metrics);
     assert_eq!((windows.len(), report), (1, Report::default()));
     windows.remove(0)
@@ -269,6 +267,84 @@ fn exponential_totals_of_different_scale_are_differenced() {
         counts(&windows),
         vec![(100, 105, "GET /buy".to_owned(), 4, 0, 4)]
     );
+}
+
+/// A histogram that widens its zero bucket moves counts there, and resets nothing: its whole life
+/// would count as one window.
+#[test]
+fn a_wider_zero_bucket_is_no_reset() {
+    let mut normalizer = Normalizer::new(Settings::standard());
+    let point = |end, zero, offset, counts: &[u64]| {
+        let mut metric = otlp::exponential_total(HTTP, 10, end, &BUY, (3, offset), counts);
+        otlp::set_zero_count(&mut metric, zero);
+        metric
+    };
+    take(&mut normalizer, vec![point(100, 1, 0, &[100, 200, 300])]);
+    let (windows, _) = take(&mut normalizer, vec![point(105, 103, 1, &[205, 301])]);
+    let row = vec![(100, 105, "GET /buy".to_owned(), 8, 0, 8)];
+    assert_eq!(counts(&windows), row);
+    let (windows, _) = take(&mut normalizer, vec![point(110, 0, 1, &[2, 1])]);
+    let row = vec![(105, 110, "GET /buy".to_owned(), 3, 0, 3)];
+    assert_eq!(counts(&windows), row, "a reset");
+}
+
+/// HTTP histograms with a status, gRPC ones without it and their counter: all in one app.
+#[test]
+fn each_protocol_has_its_status_where_it_has_it() {
+    let call = [("rpc.service", "shop.Cart"), ("rpc.method", "Add")];
+    let failed = [call[0], call[1], ("rpc.response.status_code", "INTERNAL")];
+    let well = [call[0], call[1], ("rpc.response.status_code", "OK")];
+    let window = one(vec![
+        delta(HTTP, "s", 100, 105, &BUY, &[0.1], &[10, 2]),
+        delta(
+            "rpc.server.call.duration",
+            "s",
+            100,
+            105,
+            &call,
+            &[0.1],
+            &[50, 0],
+        ),
+        sum("rpc.server.requests", true, 100, 105, &well, 40.0),
+        sum("rpc.server.requests", true, 100, 105, &failed, 10.0),
+    ]);
+    let expected = vec![
+        (100, 105, "GET /buy".to_owned(), 12, 0, 12),
+        (100, 105, "shop.Cart/Add".to_owned(), 50, 10, 50),
+    ];
+    assert_eq!(counts(&[window]), expected);
+}
+
+/// `promhttp` labels durations by handler and counts by code: the requests are the same ones.
+#[test]
+fn counters_by_other_labels_count_no_request_twice() {
+    let by_code = |code| [("http.request.method", "GET"), ("code", code)];
+    let window = one(vec![
+        delta(HTTP, "s", 100, 105, &BUY[..2], &[0.1], &[90, 10]),
+        sum("http_requests_total", true, 100, 105, &by_code("200"), 97.0),
+        sum("http_requests_total", true, 100, 105, &by_code("500"), 3.0),
+    ]);
+    let sum = counts(&[window])
+        .iter()
+        .fold((0, 0), |sum, row| (sum.0 + row.3, sum.1 + row.4));
+    assert_eq!(sum, (103, 3));
+}
+
+#[test]
+fn a_metric_that_is_no_longer_sent_gives_way() {
+    let mut normalizer = Normalizer::new(Settings::standard());
+    let mut at = |metric: fn(u64) -> Metric, second: u64| {
+        let request = request(resource(&[]), vec![metric(second)]);
+        let (windows, _) = normalizer.take(&request, UnixNanos::from_seconds(second + 5));
+        counts(&windows).iter().map(|row| row.3).sum::<u64>()
+    };
+    let native: fn(u64) -> Metric = |at| otlp::exponential(HTTP, at, at + 5, &BUY, &[3, 4]);
+    let classic: fn(u64) -> Metric = |at| delta(HTTP, "s", at, at + 5, &BUY, &[0.1], &[7, 0]);
+    assert_eq!(at(native, 100), 7);
+    let later = [105, 130, 155].map(|second| at(classic, second));
+    assert_eq!(later, [0, 0, 0], "the better one may come again");
+    assert_eq!([165, 170].map(|second| at(classic, second)), [7, 7]);
+    assert_eq!(at(native, 175), 7);
 }
 
 #[test]

@@ -193,6 +193,16 @@ fn exponential_data(
     })
 }
 
+/// The same metric with so many observations at zero.
+pub(crate) fn set_zero_count(metric: &mut Metric, zero_count: u64) {
+    if let Some(Data::ExponentialHistogram(histogram)) = &mut metric.data {
+        for point in &mut histogram.data_points {
+            point.zero_count = zero_count;
+            point.count += zero_count;
+        }
+    }
+}
+
 pub(crate) fn sum(
     name: &str,
     is_delta: bool,
