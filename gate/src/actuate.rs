@@ -4,7 +4,7 @@
 //! from the gate's own configuration file, never from a policy. An action runs once a key: doing it
 //! again after a crash must be harmless, and the key is handed to the command so that it can tell.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use tracing::{error, info};
@@ -13,7 +13,8 @@ mod command;
 
 pub use command::{CommandError, CommandTemplate, Facts};
 
-/// How many keys of finished actions are remembered.
+/// How many keys of finished actions are remembered: more than there are rollouts in memory. Each
+/// of them asks with its key at every look, so a key is never forgotten while it is asked with.
 const DONE_KEYS_MAX: usize = 10_000;
 
 /// What to run at a final verdict; nothing where a field is left out.
@@ -38,7 +39,34 @@ pub enum Occasion {
 #[derive(Debug, Default)]
 pub struct Actuator {
     actuators: Actuators,
-    done: BTreeSet<String>,
+    done: Done,
+}
+
+/// The keys of actions that ran; beyond [`DONE_KEYS_MAX`] the one not asked with for longest is
+/// forgotten.
+#[derive(Debug, Default)]
+struct Done {
+    asked: BTreeMap<String, u64>,
+    keys: BTreeMap<u64, String>,
+    questions: u64,
+}
+
+impl Done {
+    /// Remembers a key; whether it is new.
+    fn insert(&mut self, key: &str) -> bool {
+        self.questions += 1;
+        let before = self.asked.insert(key.to_owned(), self.questions);
+        if let Some(before) = before {
+            self.keys.remove(&before);
+        }
+        self.keys.insert(self.questions, key.to_owned());
+        if self.asked.len() > DONE_KEYS_MAX
+            && let Some((_, longest)) = self.keys.pop_first()
+        {
+            self.asked.remove(&longest);
+        }
+        before.is_none()
+    }
 }
 
 impl Actuator {
@@ -46,7 +74,7 @@ impl Actuator {
     pub fn new(actuators: Actuators) -> Self {
         Self {
             actuators,
-            done: BTreeSet::new(),
+            done: Done::default(),
         }
     }
 
@@ -56,11 +84,8 @@ impl Actuator {
             Occasion::Approve => self.actuators.on_approve.clone(),
             Occasion::Rollback => self.actuators.on_rollback.clone(),
         }?;
-        if self.done.len() >= DONE_KEYS_MAX {
-            self.done.pop_first();
-        }
         self.done
-            .insert(facts.idempotency_key.clone())
+            .insert(&facts.idempotency_key)
             .then_some(Run { template, facts })
     }
 }

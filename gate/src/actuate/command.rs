@@ -1,14 +1,22 @@
 //! A command as actuator: an argument vector, no shell, with a deadline.
 
 use std::process::Stdio;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use futures_util::future::join_all;
 use thiserror::Error;
-use tokio::io::{AsyncReadExt, BufReader};
+use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio::process::{Child, Command};
+use tokio::task::JoinHandle;
 
 /// How much of a command's output is kept for the log, in bytes.
-const OUTPUT_BYTES_MAX: u64 = 4096;
+const OUTPUT_BYTES_MAX: usize = 4096;
+/// How long output is waited for once the command has ended: what it started in the background may
+/// hold the pipe for ever.
+const OUTPUT_WITHIN: Duration = Duration::from_millis(500);
+/// The gate's own secrets, which no command needs.
+const SECRETS: [&str; 1] = ["DAVY_GATE_TOKENS"];
 
 /// What a command line may name in braces, and what its environment says.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
@@ -138,6 +146,9 @@ impl CommandTemplate {
         let argv = self.argv(facts);
         let mut command = Command::new(&self.program);
         command.args(argv.iter().skip(1));
+        for secret in SECRETS {
+            command.env_remove(secret);
+        }
         for (name, value) in facts.named() {
             command.env(format!("DAVY_{}", name.to_uppercase()), value);
         }
@@ -167,12 +178,19 @@ pub(super) struct Running {
 
 impl Running {
     pub(super) async fn finish(mut self) -> Result<String, CommandError> {
-        let out = self.child.stdout.take();
-        let err = self.child.stderr.take();
+        let (out, err) = (Head::default(), Head::default());
+        let read = [
+            self.child.stdout.take().map(|pipe| out.read(pipe)),
+            self.child.stderr.take().map(|pipe| err.read(pipe)),
+        ];
         let work = async {
-            let (out, err) = tokio::join!(head(out), head(err));
             let status = self.child.wait().await.map_err(CommandError::Lost)?;
-            Ok((status, format!("{out}{err}").trim().to_owned()))
+            let read = read.into_iter().flatten();
+            // What can't be waited for is read on by its task, so that nobody is killed by a
+            // closed pipe.
+            let _ = tokio::time::timeout(OUTPUT_WITHIN, join_all(read)).await;
+            let output = out.text() + &err.text();
+            Ok((status, output.trim().to_owned()))
         };
         let Ok(finished) = tokio::time::timeout(self.timeout, work).await else {
             return Err(CommandError::TimedOut {
@@ -193,19 +211,26 @@ impl Running {
 }
 
 /// The first bytes that a pipe gives; the rest is read and thrown away, so that the writer ends.
-async fn head(pipe: Option<impl tokio::io::AsyncRead + Unpin>) -> String {
-    let Some(pipe) = pipe else {
-        return String::new();
-    };
-    let mut pipe = BufReader::new(pipe);
-    let mut kept = Vec::new();
-    let _ = (&mut pipe)
-        .take(OUTPUT_BYTES_MAX)
-        .read_to_end(&mut kept)
-        .await;
-    let mut scratch = [0; 1024];
-    while pipe.read(&mut scratch).await.is_ok_and(|n| n > 0) {}
-    String::from_utf8_lossy(&kept).into_owned()
+#[derive(Clone, Default)]
+struct Head(Arc<Mutex<Vec<u8>>>);
+
+impl Head {
+    fn read(&self, mut pipe: impl AsyncRead + Unpin + Send + 'static) -> JoinHandle<()> {
+        let kept = Arc::clone(&self.0);
+        tokio::spawn(async move {
+            let mut scratch = [0; 1024];
+            while let Ok(n @ 1..) = pipe.read(&mut scratch).await {
+                let mut kept = kept.lock().unwrap_or_else(PoisonError::into_inner);
+                let room = OUTPUT_BYTES_MAX - kept.len();
+                kept.extend(scratch.iter().take(n.min(room)));
+            }
+        })
+    }
+
+    fn text(&self) -> String {
+        let kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        String::from_utf8_lossy(&kept).into_owned()
+    }
 }
 
 fn placeholders(argument: &str) -> impl Iterator<Item = &str> {
@@ -283,6 +308,46 @@ mod tests {
         assert_eq!(missing, Err("cannot start /nonexistent/program".to_owned()));
         let slow = run(&["/bin/sleep", "30"], Duration::from_millis(50)).await;
         assert_eq!(slow, Err("/bin/sleep was killed after 0 s".to_owned()));
+    }
+
+    /// A release that is started in the background holds the pipes; the command has succeeded.
+    #[tokio::test]
+    async fn a_command_that_leaves_a_process_behind_has_ended() {
+        let argv = ["/bin/sh", "-c", "sleep 60 & echo started $!"];
+        let template = template(&argv, Duration::from_secs(20)).expect("a good template");
+        let running = template.start(&facts()).expect("it starts");
+        let output = tokio::time::timeout(Duration::from_secs(10), running.finish()).await;
+        let output = output.expect("in time").expect("success");
+        let behind = output.strip_prefix("started ").expect("its id");
+        let mut kill = std::process::Command::new("/bin/kill");
+        assert!(
+            kill.arg(behind).status().expect("kill").success(),
+            "it lives on"
+        );
+    }
+
+    /// More decisions than are remembered, while a first one is asked about at every look.
+    #[test]
+    fn a_key_that_is_asked_with_is_never_forgotten() {
+        let template = template(&["x"], Duration::ZERO).expect("a good template");
+        let mut actuator = super::super::Actuator::new(super::super::Actuators {
+            on_approve: None,
+            on_rollback: Some(template),
+        });
+        let mut due = |key: String| {
+            let facts = Facts {
+                idempotency_key: key,
+                ..Facts::default()
+            };
+            actuator
+                .due(super::super::Occasion::Rollback, facts)
+                .is_some()
+        };
+        assert!(due("0-first".to_owned()));
+        for n in 0..2 * super::super::DONE_KEYS_MAX {
+            assert!(due(format!("a-{n}")), "{n}");
+            assert!(!due("0-first".to_owned()), "after {n} others");
+        }
     }
 
     #[test]
