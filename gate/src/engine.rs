@@ -41,8 +41,9 @@ pub struct Question {
     pub baseline: Arm,
     /// Arm to judge.
     pub canary: Arm,
-    /// Step of the rollout, from 0.
-    pub step: u64,
+    /// Step of the rollout, from 0; none where the caller doesn't say it: then the rollout stays at
+    /// the step it is at.
+    pub step: Option<u64>,
     /// Share of the traffic that the canary gets, in percent, where the caller knows it.
     pub weight: Option<f64>,
 }

@@ -38,6 +38,13 @@ pub struct ReasonLabel {
     pub reason: &'static str,
 }
 
+/// What was forgotten, from a fixed list.
+#[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
+pub struct WhatLabel {
+    /// `pod`, `recording` (a window that was not written), `rollout` or `service`.
+    pub what: &'static str,
+}
+
 /// A result, from a fixed list.
 #[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
 pub struct ResultLabels {
@@ -65,6 +72,7 @@ pub struct Telemetry {
     pub actuations: Family<ResultLabels, Counter>,
     /// Rollouts in memory.
     pub rollouts: Gauge,
+    forgotten: Family<WhatLabel, Counter>,
     ratio: Family<BoundLabels, Number>,
     verdict: Family<VerdictLabels, Gauge>,
 }
@@ -84,6 +92,7 @@ impl Telemetry {
             problems: Family::default(),
             actuations: Family::default(),
             rollouts: Gauge::default(),
+            forgotten: Family::default(),
             ratio: Family::default(),
             verdict: Family::default(),
         };
@@ -117,6 +126,12 @@ impl Telemetry {
         let actuations = telemetry.actuations.clone();
         registry.register("actuations", "Actuator commands run", actuations);
         registry.register("rollouts", "Rollouts in memory", telemetry.rollouts.clone());
+        let forgotten = telemetry.forgotten.clone();
+        registry.register(
+            "forgotten",
+            "What was dropped from memory to make room",
+            forgotten,
+        );
         let ratio = telemetry.ratio.clone();
         let help = "Canary over baseline: bound is low, point or high";
         registry.register("objective_ratio", help, ratio);
@@ -164,15 +179,32 @@ impl Telemetry {
         }
     }
 
-    /// Forgets the series of a service whose rollout is forgotten.
-    pub fn forget(&self, namespace: &str, service: &str) {
+    /// Forgets the series of a rollout that is shown no more.
+    pub fn forget(&self, evaluation: &Evaluation) {
+        let (namespace, service) = (&evaluation.rollout.namespace, &evaluation.rollout.service);
         for verdict in ["approve", "rollback", "undecided"] {
             self.verdict.remove(&VerdictLabels {
-                namespace: namespace.to_owned(),
-                service: service.to_owned(),
+                namespace: namespace.clone(),
+                service: service.clone(),
                 verdict,
             });
         }
+        for objective in &evaluation.objectives {
+            for bound in ["low", "point", "high"] {
+                self.ratio.remove(&BoundLabels {
+                    namespace: namespace.clone(),
+                    service: service.clone(),
+                    objective: objective.name.clone(),
+                    bound,
+                });
+            }
+        }
+    }
+
+    /// Counts what was dropped from memory to make room.
+    pub fn forgotten(&self, what: &'static str, count: u64) {
+        let labels = WhatLabel { what };
+        self.forgotten.get_or_create(&labels).inc_by(count);
     }
 
     /// The page for Prometheus, OpenMetrics text.

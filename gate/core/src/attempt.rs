@@ -6,8 +6,10 @@
 //! latched for the attempt, an approval for the step.
 //!
 //! Rules that are not the judge's: warm-up, `min_duration` and the deadline, restarts, an arm that
-//! fell silent, alerts, `observe`. Never approve for want of evidence: without the canary's, or
-//! with a required objective that has no source, the verdict is undecided and says why.
+//! fell silent, alerts, `observe`. The deadline counts from the canary's first counted cell, and
+//! from the attempt's begin when the canary was there long before. Never approve for want of
+//! evidence: without the canary's, or with a required objective that has no source, the verdict is
+//! undecided and says why.
 //!
 //! A canary whose whole arm is silent for [`SILENT_CELLS`] while the baseline goes on is rolled
 //! back, where an objective limits restarts: it crashed, or crashes faster than it can report. One
@@ -17,14 +19,15 @@ mod decide;
 mod key;
 mod rollout;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::sync::Arc;
+use std::time::Duration;
 
 use davy_proto::verdict::{TimelineEntry, Verdict};
 use davy_proto::{Arm, UnixNanos};
 
 use crate::cell::{CELL_SECONDS, Cell, PodCell};
-use crate::grid::{ArmCell, PodLife};
+use crate::grid::{ArmCell, Grid, PodLife};
 use crate::history::Arms;
 use crate::judge::{Assessment, Judge};
 use crate::policy::Policy;
@@ -35,6 +38,8 @@ pub use rollout::{Call, Rollout};
 
 /// A canary that is silent for that many cells (two minutes) while its baseline goes on is gone.
 pub const SILENT_CELLS: u64 = 24;
+/// Length of a cell.
+const CELL: Duration = Duration::from_secs(CELL_SECONDS);
 /// Most entries of the timeline; the oldest is dropped.
 pub const TIMELINE_MAX: usize = 256;
 
@@ -55,12 +60,34 @@ pub struct Attempt {
     silent_cells: u64,
     seen_pod_cells: f64,
     expected_pod_cells: f64,
-    restarts_before: BTreeMap<Arc<str>, u64>,
     most_restarts: Option<(Arc<str>, u64)>,
+    /// Whether the canary ever said when its process was started.
+    starts_told: bool,
+    /// Whether no pod of the canary was past its warm-up in the last counted cell.
+    is_warming: bool,
     last: Option<Assessment>,
     latch: Option<Latch>,
     alert: Option<String>,
     timeline: VecDeque<TimelineEntry>,
+}
+
+/// The lives of the pods of both arms.
+#[derive(Clone, Debug, Default)]
+pub struct Lives {
+    /// Of the baseline.
+    pub baseline: Vec<PodLife>,
+    /// Of the canary.
+    pub canary: Vec<PodLife>,
+}
+
+impl Lives {
+    /// What a grid knows of the arms of a rollout.
+    pub fn of(grid: &Grid, key: &Key) -> Self {
+        Self {
+            baseline: grid.lives(&key.baseline),
+            canary: grid.lives(&key.canary),
+        }
+    }
 }
 
 /// A decision that stands.
@@ -89,8 +116,9 @@ impl Attempt {
             silent_cells: 0,
             seen_pod_cells: 0.0,
             expected_pod_cells: 0.0,
-            restarts_before: BTreeMap::new(),
             most_restarts: None,
+            starts_told: false,
+            is_warming: false,
             last: None,
             latch: None,
             alert: None,
@@ -145,14 +173,6 @@ impl Attempt {
         }
     }
 
-    /// Restarts before the attempt are not the canary's fault in it.
-    pub fn forgive_restarts(&mut self, canary: &[PodLife]) {
-        self.restarts_before = canary
-            .iter()
-            .map(|l| (Arc::clone(&l.pod), l.restarts))
-            .collect();
-    }
-
     /// Sets what fires against this rollout; none when nothing does.
     pub fn alert(&mut self, name: Option<String>) {
         self.alert = name;
@@ -160,7 +180,7 @@ impl Attempt {
 
     /// Takes the next closed cell. Cells that were taken are ignored; a canary seen before
     /// `canary_from` isn't counted.
-    pub fn cell(&mut self, index: u64, arms: &Arms, lives: &[PodLife], canary_from: UnixNanos) {
+    pub fn cell(&mut self, index: u64, arms: &Arms, lives: &Lives, canary_from: UnixNanos) {
         if index < self.next {
             return;
         }
@@ -174,8 +194,8 @@ impl Attempt {
             .unwrap_or(&empty);
         let cell = Cell {
             index,
-            baseline: self.warmed(baseline, lives, start),
-            canary: self.warmed(canary, lives, start),
+            baseline: self.warmed(baseline, start, |pod| born_into(&lives.baseline, pod)),
+            canary: self.warmed(canary, start, |pod| born(&lives.canary, pod)),
         };
         if cell.canary.is_empty() && self.first_counted.is_none() {
             if !cell.baseline.is_empty() {
@@ -183,9 +203,10 @@ impl Attempt {
             }
             return;
         }
-        self.first_counted.get_or_insert(start);
+        let first = *self.first_counted.get_or_insert(start);
+        self.is_warming = !cell.canary.is_empty() && cell.canary.iter().all(|pod| !pod.warm);
         self.count(&cell, baseline.expected, canary.expected.max(1));
-        self.count_restarts(lives);
+        self.count_restarts(&lives.canary, first);
         if cell.baseline.is_empty() || cell.canary.is_empty() {
             self.judge.skip(&cell);
         } else {
@@ -213,14 +234,13 @@ impl Attempt {
         (expected > 0.0).then(|| (self.seen_pod_cells / expected).min(1.0))
     }
 
-    fn count_restarts(&mut self, canary: &[PodLife]) {
-        let since = |life: &PodLife| {
-            let before = self.restarts_before.get(&life.pod).copied().unwrap_or(0);
-            life.restarts.saturating_sub(before)
-        };
+    /// Restarts before the canary's first counted cell are not its fault in this attempt.
+    fn count_restarts(&mut self, canary: &[PodLife], first: UnixNanos) {
+        self.starts_told |= canary.iter().any(|life| life.started.is_some());
+        let since = |life: &PodLife| life.restarts.iter().filter(|told| **told > first).count();
         let most = canary
             .iter()
-            .map(|life| (Arc::clone(&life.pod), since(life)));
+            .map(|life| (Arc::clone(&life.pod), since(life) as u64));
         let most = most.max_by(|a, b| a.1.cmp(&b.1).then_with(|| b.0.cmp(&a.0)));
         let known = self.most_restarts.as_ref().map(|(_, restarts)| *restarts);
         if let Some(most) = most.filter(|(_, restarts)| known.is_none_or(|known| *restarts > known))
@@ -229,18 +249,15 @@ impl Attempt {
         }
     }
 
-    /// The pods, each told whether it is past its warm-up. The canary's by their start or their
-    /// first window; the baseline's have been there, unless they were started again.
-    fn warmed(&self, arm: &ArmCell, lives: &[PodLife], start: UnixNanos) -> Vec<PodCell> {
+    /// The pods, each told whether it is past its warm-up in the cell that begins at `start`.
+    fn warmed(
+        &self,
+        arm: &ArmCell,
+        start: UnixNanos,
+        born: impl Fn(&PodCell) -> Option<UnixNanos>,
+    ) -> Vec<PodCell> {
         let warm_up = self.policy.timing.warm_up;
-        let warm = |pod: &PodCell| {
-            let life = lives.iter().find(|life| life.pod == pod.pod);
-            life.is_none_or(|life| {
-                let cell = std::time::Duration::from_secs(CELL_SECONDS);
-                let born = life.started.unwrap_or_else(|| life.first_seen.minus(cell));
-                start >= born.plus(warm_up)
-            })
-        };
+        let warm = |pod: &PodCell| born(pod).is_none_or(|born| start >= born.plus(warm_up));
         let pods = arm.pods.iter().cloned();
         pods.map(|pod| PodCell {
             warm: warm(&pod),
@@ -248,6 +265,25 @@ impl Attempt {
         })
         .collect()
     }
+}
+
+/// When a pod's process was started; its first window where that isn't told.
+fn born(lives: &[PodLife], pod: &PodCell) -> Option<UnixNanos> {
+    let life = lives.iter().find(|life| life.pod == pod.pod)?;
+    Some(life.started.unwrap_or_else(|| first_window(life)))
+}
+
+/// The same of a pod of the baseline: those that were there when the first of them was seen may
+/// have been there for long.
+fn born_into(lives: &[PodLife], pod: &PodCell) -> Option<UnixNanos> {
+    let life = lives.iter().find(|life| life.pod == pod.pod)?;
+    let first = lives.iter().map(|life| life.first_seen).min()?;
+    let later = life.first_seen.since(first) > CELL;
+    life.started.or(later.then(|| first_window(life)))
+}
+
+fn first_window(life: &PodLife) -> UnixNanos {
+    life.first_seen.minus(CELL)
 }
 
 /// A policy's identity belongs to the arms it judges.

@@ -46,7 +46,13 @@ pub fn rollback(policy: &Policy, last: &Assessment) -> String {
         .ratio
         .map_or(f64::NAN, |ratio| ratio.rollback_above);
     let mut text = sentence(objective, assessment);
-    text.push_str(&format!(" is above {limit:.2}"));
+    let none_before = assessment.baseline == Some(0.0) && assessment.canary > Some(0.0);
+    if none_before || assessment.ratio.is_some_and(|ratio| ratio > limit) {
+        text.push_str(&format!(" is above {limit:.2}"));
+    } else {
+        // Another quantile, one route or an earlier time proved it.
+        text.push_str(&format!(", yet proved above {limit:.2}"));
+    }
     if let Some(route) = leading.and_then(|component| component.route.as_ref()) {
         text.push_str(&format!(", most of all on {}", short(route)));
     }
@@ -60,17 +66,29 @@ pub fn rollback(policy: &Policy, last: &Assessment) -> String {
 
 /// Why it is an approval.
 pub fn approve(policy: &Policy, last: &Assessment) -> String {
-    let proved = required(policy, last).map(|(objective, assessment)| {
-        let limit = objective
-            .ratio
-            .map_or(f64::NAN, |ratio| ratio.approve_below);
-        let ratio = assessment
-            .ratio
-            .map_or(String::new(), |r| format!(" ratio {r:.2}"));
-        format!("{}{ratio} below {limit:.2}", objective.name)
-    });
+    let proved = required(policy, last).map(|(objective, found)| proved(objective, found));
     let proved: Vec<String> = proved.collect();
     with_alike(format!("proved safe: {}", proved.join(", ")), last)
+}
+
+/// What was proved of one objective, by its numbers where they say so themselves.
+fn proved(objective: &Objective, found: &ObjectiveAssessment) -> String {
+    let name = &objective.name;
+    let limit = objective
+        .ratio
+        .map_or(f64::NAN, |ratio| ratio.approve_below);
+    match (found.ratio, found.baseline.zip(found.canary)) {
+        (Some(ratio), _) if ratio < limit => format!("{name} ratio {ratio:.2} below {limit:.2}"),
+        // A floor proves the rate negligible, whatever the ratio is.
+        (_, Some((baseline, canary))) if objective.negligible > 0.0 => format!(
+            "{name} {} vs {}: below {limit:.2} times or {}",
+            percent(canary),
+            percent(baseline),
+            percent(objective.negligible)
+        ),
+        (Some(ratio), _) => format!("{name} below {limit:.2}, by now {ratio:.2}"),
+        (None, _) => format!("{name} below {limit:.2}"),
+    }
 }
 
 /// Why the deadline's looser bounds approve.
@@ -92,19 +110,35 @@ pub fn below_looser_bounds(
     with_alike(format!("at the deadline: {}", proved.join(", ")), last)
 }
 
+/// What an attempt waits for beside proofs.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Waits {
+    /// For how many cells the canary has been silent.
+    pub silent_cells: u64,
+    /// Whether all of the canary's pods are in their warm-up.
+    pub is_warming: bool,
+}
+
 /// What it waits for.
 pub fn undecided(
     policy: &Policy,
     last: &Assessment,
     eta: Option<Duration>,
-    silent_cells: u64,
+    waits: &Waits,
 ) -> String {
-    if silent_cells > 0 {
-        let seconds = silent_cells * crate::cell::CELL_SECONDS;
+    if waits.silent_cells > 0 {
+        let seconds = waits.silent_cells * crate::cell::CELL_SECONDS;
         return format!("undecided: the canary has been silent for {seconds} s");
     }
     for (objective, assessment) in required(policy, last) {
         if let Some(reason) = &assessment.unavailable {
+            if waits.is_warming && *reason == judge::Unavailable::NoCanary {
+                let warm_up = format_duration(policy.timing.warm_up);
+                return format!(
+                    "undecided: {} is judged once the canary's warm-up of {warm_up} is over",
+                    objective.name
+                );
+            }
             return format!("undecided: {} can't be judged: {reason}", objective.name);
         }
     }
@@ -136,6 +170,18 @@ pub fn undecided(
     }
 }
 
+/// Why nothing can be approved, said at once: a required objective has a limit that is not judged.
+pub fn unjudged(policy: &Policy) -> Option<String> {
+    let required = policy.objectives.iter().filter(|o| o.gate == Gate::Require);
+    let mut limits = required.flat_map(|o| o.absolute.iter().map(move |limit| (o, limit)));
+    let (objective, limit) = limits.find(|(_, limit)| !limit.is_judged())?;
+    Some(format!(
+        "undecided: {} is required, and its limit {} is not judged by this version",
+        short(&objective.name),
+        limit.key()
+    ))
+}
+
 /// What is missing before the first judged cell.
 pub fn nothing_yet(canary_seen: bool) -> String {
     if canary_seen {
@@ -159,11 +205,22 @@ pub fn silent(seconds: u64) -> String {
     format!("the canary reported nothing for {seconds} s while the baseline went on")
 }
 
+/// What is known of the restarts of the canary's pods.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Restarts {
+    /// No pod was seen.
+    Unseen,
+    /// No pod says when its process was started.
+    Untold,
+    /// The most of one pod.
+    Counted(u64),
+}
+
 /// The objectives of an evaluation, in the policy's order.
 pub fn objectives(
     policy: &Policy,
     last: Option<&Assessment>,
-    restarts: Option<u64>,
+    restarts: Restarts,
 ) -> Vec<verdict::Objective> {
     let mut success = last.map_or(&[][..], |last| &last.success).iter();
     let mut found = Vec::new();
@@ -200,6 +257,12 @@ pub fn rounded(number: f64) -> f64 {
     }
 }
 
+/// A share in [0, 1] to four digits, rounded down.
+pub fn at_least(share: f64) -> f64 {
+    // What is a little below a whole number is that number, written in binary.
+    libm::floor(share * 1e4 + 1e-6) / 1e4
+}
+
 fn compared(objective: &Objective, found: Option<&ObjectiveAssessment>) -> verdict::Objective {
     let number = |value: Option<f64>| value.map(rounded).and_then(finite);
     let limits = objective.ratio;
@@ -223,7 +286,10 @@ fn compared(objective: &Objective, found: Option<&ObjectiveAssessment>) -> verdi
     };
     verdict::Objective {
         verdict,
-        unit: Some(found.unit.to_owned()),
+        unit: Some(match objective.indicator {
+            Indicator::CpuPerRequest => "s/request".to_owned(),
+            _ => found.unit.to_owned(),
+        }),
         baseline: number(found.baseline),
         canary: number(found.canary),
         ratio: number(found.ratio),
@@ -238,11 +304,10 @@ fn limited(
     objective: &Objective,
     limit: Absolute,
     success: Option<&judge::SuccessAssessment>,
-    restarts: Option<u64>,
+    restarts: Restarts,
 ) -> verdict::Objective {
     let base = verdict::Objective {
         name: objective.name.clone(),
-        unit: Some("1".to_owned()),
         ..verdict::Objective::default()
     };
     let bad = |is: bool| {
@@ -252,29 +317,46 @@ fn limited(
             ObjectiveVerdict::Approve
         }
     };
-    match limit {
-        Absolute::MinSuccess(min) => verdict::Objective {
-            verdict: success.map_or(ObjectiveVerdict::Undecided, |s| bad(s.harm_proved)),
-            canary: success
-                .and_then(|s| s.success)
-                .map(rounded)
-                .and_then(finite),
-            limit: finite(min),
+    let without = |verdict, reason: &str| verdict::Objective {
+        verdict,
+        reason: Some(reason.to_owned()),
+        ..base.clone()
+    };
+    let unavailable = |reason| without(ObjectiveVerdict::Unavailable, reason);
+    let waits = || without(ObjectiveVerdict::Undecided, "no evidence yet");
+    let found = match (limit, success, restarts) {
+        (Absolute::MinSuccess(_), None, _) | (Absolute::MaxPerPod(_), _, Restarts::Unseen) => {
+            waits()
+        }
+        (Absolute::MinSuccess(_), Some(found), _) => match found.success {
+            None => unavailable("the canary had no such requests"),
+            Some(share) => verdict::Objective {
+                verdict: bad(found.harm_proved),
+                canary: finite(rounded(share)),
+                ..base
+            },
+        },
+        (Absolute::MaxPerPod(_), _, Restarts::Untold) => {
+            unavailable("the canary doesn't say when its process was started")
+        }
+        (Absolute::MaxPerPod(max), _, Restarts::Counted(restarts)) => verdict::Objective {
+            verdict: bad(restarts > max),
+            canary: Some(restarts as f64),
             ..base
         },
-        Absolute::MaxPerPod(max) => verdict::Objective {
-            verdict: restarts.map_or(ObjectiveVerdict::Undecided, |n| bad(n > max)),
-            unit: Some("restarts".to_owned()),
-            canary: restarts.map(|n| n as f64),
-            limit: finite(max as f64),
-            ..base
-        },
-        Absolute::MaxSeconds(limit) | Absolute::MaxUtilization(limit) => verdict::Objective {
-            verdict: ObjectiveVerdict::Unavailable,
-            limit: finite(limit),
-            reason: Some("this absolute limit is not judged by this version".to_owned()),
-            ..base
-        },
+        (Absolute::MaxSeconds(_) | Absolute::MaxUtilization(_), ..) => {
+            unavailable("this absolute limit is not judged by this version")
+        }
+    };
+    let (unit, limit) = match limit {
+        Absolute::MaxPerPod(max) => ("restarts", max as f64),
+        Absolute::MaxSeconds(limit) => ("s", limit),
+        Absolute::MinSuccess(limit) | Absolute::MaxUtilization(limit) => ("1", limit),
+    };
+    verdict::Objective {
+        unit: Some(unit.to_owned()),
+        limit: finite(limit),
+        ..found
     }
 }
 

@@ -14,6 +14,11 @@
 //!   window until it was silent for [`SILENT_CELLS`]. A pod that is not live and comes too late is
 //!   waited for in the next cells: else one that always reports last would never be heard.
 //!
+//! Clocks are wrong now and then. Until the first cell has closed the grid begins with the earliest
+//! one reported; a cell more than [`BEHIND_CELLS`] back is given up, so that one clock of 1970 does
+//! not have it close every cell since; a pod that comes too late although it was waited for is
+//! waited for no longer than [`PATIENCE_CELLS`].
+//!
 //! Time is an argument, folding is order-independent, and a grid holds one service.
 
 mod pod;
@@ -31,10 +36,14 @@ use pod::Pod;
 pub const LATE_CELLS: u64 = 2;
 /// A pod that reported nothing for that many cells is no longer waited for.
 pub const SILENT_CELLS: u64 = 3;
-/// Most pods of a service; windows of more are refused.
+/// Most pods of a service; windows of more are refused, unless one that is gone makes room.
 pub const PODS_MAX: usize = 512;
 /// Cells that a pod is remembered after its last window.
 const FORGET_CELLS: u64 = 720;
+/// How far back a cell can be and still be closed: an hour, what history holds.
+const BEHIND_CELLS: u64 = 720;
+/// How long newcomers that never come in time are waited for.
+const PATIENCE_CELLS: u64 = 6;
 
 /// What became of a window.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
@@ -49,6 +58,8 @@ pub enum Outcome {
     Overlap,
     /// The service has more pods than are kept.
     TooManyPods,
+    /// The pod reports in more and shorter windows than are kept apart.
+    TooManyWindows,
     /// Its latency makes no histogram, or none that goes with those of its cell; requests count.
     LatencyRefused,
 }
@@ -66,11 +77,11 @@ pub struct ArmCell {
 #[derive(Debug, Default)]
 pub struct Grid {
     arms: BTreeMap<Arm, BTreeMap<Arc<str>, Pod>>,
-    /// First cell that isn't closed.
+    /// First cell that isn't closed; 0 before the first was.
     open: u64,
-    /// Pods that are not live and came too late, and the last cell that they missed. They change
-    /// when cells close, never what is in them.
-    newcomers: BTreeMap<(Arm, Arc<str>), u64>,
+    /// Pods that are not live and came too late, and the first and last cell that they missed. They
+    /// change when cells close, never what is in them.
+    newcomers: BTreeMap<(Arm, Arc<str>), (u64, u64)>,
     counts: BTreeMap<Outcome, u64>,
 }
 
@@ -85,8 +96,8 @@ pub struct PodLife {
     pub last_seen: UnixNanos,
     /// When its process was started, where known.
     pub started: Option<UnixNanos>,
-    /// How often the process was started again since the first window.
-    pub restarts: u64,
+    /// The ends of the windows that first told of a new start of the process, in their order.
+    pub restarts: Vec<UnixNanos>,
 }
 
 impl Grid {
@@ -125,11 +136,11 @@ impl Grid {
     ///
     /// Call it until it gives none. Empty cells are closed too: silence is evidence.
     pub fn close(&mut self, now: UnixNanos) -> Option<(u64, BTreeMap<Arm, ArmCell>)> {
-        let first = self.pods().filter_map(Pod::first_open).min();
-        if self.open == 0 {
-            self.open = first?;
-        }
-        let index = self.open;
+        self.give_up(cell_of(now).saturating_sub(BEHIND_CELLS));
+        let index = match self.open {
+            0 => self.pods().filter_map(Pod::first_open).min()?,
+            open => open,
+        };
         let end = cell_end(index);
         let late = end
             .nanos()
@@ -161,7 +172,7 @@ impl Grid {
             .arms
             .get(&window.arm)
             .is_some_and(|p| p.contains_key(&*window.pod));
-        if !known && self.pods().count() >= PODS_MAX {
+        if !known && self.pods().count() >= PODS_MAX && !self.make_room() {
             return Outcome::TooManyPods;
         }
         let pods = self.arms.entry(window.arm.clone()).or_default();
@@ -184,8 +195,46 @@ impl Grid {
             return;
         }
         if self.newcomers.len() < PODS_MAX {
-            let missed = self.newcomers.entry(identity(window)).or_default();
-            *missed = index.max(*missed);
+            let missed = self.newcomers.entry(identity(window));
+            let (_, last) = missed.or_insert((index, index));
+            *last = index.max(*last);
+        }
+    }
+
+    /// Forgets the pod that has been gone for longest; false when all are live.
+    fn make_room(&mut self) -> bool {
+        let pods = self.arms.iter().flat_map(|(arm, pods)| {
+            let of_arm = move |(name, pod)| (arm, name, pod);
+            pods.iter().map(of_arm)
+        });
+        let gone = pods.filter(|(_, _, pod)| !pod.is_live(self.open) && pod.first_open().is_none());
+        let longest = gone.min_by_key(|(_, _, pod): &(_, _, &Pod)| pod.last_cell());
+        let Some((arm, name)) = longest.map(|(arm, name, _)| (arm.clone(), Arc::clone(name)))
+        else {
+            return false;
+        };
+        if let Some(pods) = self.arms.get_mut(&arm) {
+            pods.remove(&name);
+        }
+        true
+    }
+
+    /// Drops what is left of cells before `oldest`, and doesn't close them.
+    fn give_up(&mut self, oldest: u64) {
+        if self.open >= oldest {
+            return;
+        }
+        let lost: u64 = self
+            .arms
+            .values_mut()
+            .flat_map(BTreeMap::values_mut)
+            .map(|pod| pod.give_up(oldest))
+            .sum();
+        if lost > 0 {
+            *self.counts.entry(Outcome::Late).or_default() += lost;
+        }
+        if self.open > 0 {
+            self.open = oldest;
         }
     }
 
@@ -195,7 +244,9 @@ impl Grid {
 
     /// Whether every live pod has reported to the end of the cell, and no newcomer is waited for.
     fn complete(&self, index: u64) -> bool {
-        let is_awaited = |missed: &u64| missed + SILENT_CELLS >= index;
+        let is_awaited = |(first, last): &(u64, u64)| {
+            last + SILENT_CELLS >= index && last - first < PATIENCE_CELLS
+        };
         if self.newcomers.values().any(is_awaited) {
             return false;
         }
@@ -206,7 +257,7 @@ impl Grid {
 
     fn forget(&mut self, index: u64) {
         self.newcomers
-            .retain(|_, missed| *missed + SILENT_CELLS > index);
+            .retain(|_, (_, last)| *last + SILENT_CELLS > index);
         for pods in self.arms.values_mut() {
             pods.retain(|_, pod| pod.last_cell() + FORGET_CELLS > index);
         }

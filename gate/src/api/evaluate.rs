@@ -84,14 +84,14 @@ fn question(fields: &Map<String, Value>) -> Result<Question, Vec<String>> {
     let service = reader.text("service").or_else(|| reader.text("rollout"));
     let uid = reader.text("uid").unwrap_or_default();
     let (baseline, canary) = (reader.arm("baseline"), reader.arm("canary"));
-    let step = reader.number("step").unwrap_or(0.0);
+    let step = reader.number("step");
     let weight = reader.number("weight");
     if service.is_none() {
         reader
             .errors
             .push("service (or rollout) is required".to_owned());
     }
-    if !(0.0..=1e9).contains(&step) || step.fract() != 0.0 {
+    if let Some(step) = step.filter(|step| !(0.0..=1e9).contains(step) || step.fract() != 0.0) {
         reader
             .errors
             .push(format!("step: {step} is not a step's number"));
@@ -105,7 +105,7 @@ fn question(fields: &Map<String, Value>) -> Result<Question, Vec<String>> {
                 uid,
                 baseline,
                 canary,
-                step: step as u64,
+                step: step.map(|step| step as u64),
                 weight,
             })
         }
@@ -187,7 +187,10 @@ mod tests {
                 "step":"1","weight":"20"}"#,
         );
         let question = read.expect("well formed");
-        assert_eq!((question.service.as_str(), question.step), ("shop", 1));
+        assert_eq!(
+            (question.service.as_str(), question.step),
+            ("shop", Some(1))
+        );
         assert_eq!(question.weight, Some(20.0));
     }
 

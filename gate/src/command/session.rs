@@ -5,7 +5,7 @@
 //! of each closed cell, not at the moment it was closed, so they follow from the windows alone: a
 //! recording of a check replays to the same bytes.
 
-use davy_gate_core::attempt::{Call, Key, Rollout};
+use davy_gate_core::attempt::{Call, Key, Lives, Rollout};
 use davy_gate_core::grid::{Grid, Outcome, cell_end};
 use davy_gate_core::history::{self, History};
 use davy_gate_core::policy::Policy;
@@ -55,15 +55,10 @@ impl Session {
                 self.history.push(index, arms);
                 continue;
             }
-            let lives = self.grid.lives(canary);
+            let lives = Lives::of(&self.grid, &self.call.key);
             let rollout = self.rollout.get_or_insert_with(|| {
-                begin(
-                    &self.call,
-                    &self.policy,
-                    &self.identity,
-                    &self.history,
-                    self.at,
-                )
+                let (call, policy) = (&self.call, &self.policy);
+                Rollout::new(call, policy, &self.identity, &self.history, &lives, self.at)
             });
             rollout.cell(index, &arms, &lives);
             heard(rollout.evaluate(self.at));
@@ -75,8 +70,10 @@ impl Session {
         match &mut self.rollout {
             Some(rollout) => rollout.evaluate(self.at),
             None => {
-                let nothing = History::new(0, 0);
-                begin(&self.call, &self.policy, &self.identity, &nothing, self.at).evaluate(self.at)
+                let (nothing, nobody) = (History::new(0, 0), Lives::default());
+                let (call, policy) = (&self.call, &self.policy);
+                Rollout::new(call, policy, &self.identity, &nothing, &nobody, self.at)
+                    .evaluate(self.at)
             }
         }
     }
@@ -98,16 +95,6 @@ impl Session {
     }
 }
 
-fn begin(
-    call: &Call,
-    policy: &Policy,
-    identity: &str,
-    history: &History,
-    at: UnixNanos,
-) -> Rollout {
-    Rollout::new(call, policy, identity, history, at)
-}
-
 /// What became of windows that don't count, for people.
 pub(super) fn tell(outcome: Outcome) -> &'static str {
     match outcome {
@@ -116,6 +103,7 @@ pub(super) fn tell(outcome: Outcome) -> &'static str {
         Outcome::Late => "too late: their cell was closed",
         Outcome::Overlap => "cut an interval that was counted",
         Outcome::TooManyPods => "of more pods than are kept",
+        Outcome::TooManyWindows => "shorter than are kept apart",
         Outcome::LatencyRefused => "with a latency that makes no histogram",
     }
 }

@@ -5,8 +5,8 @@
 use std::collections::BTreeMap;
 use std::io;
 
-use davy_gate_core::attempt::{Call, Key, Rollout};
-use davy_gate_core::grid::{self, Grid, PodLife};
+use davy_gate_core::attempt::{Call, Key, Lives, Rollout};
+use davy_gate_core::grid::{self, Grid};
 use davy_gate_core::history::{self, History};
 use davy_gate_core::normalize::{Normalizer, Report, Settings};
 use davy_gate_core::plan::{Action, plan};
@@ -20,9 +20,11 @@ use crate::actuate::{Facts, Occasion, Run};
 use crate::page::RolloutView;
 use crate::telemetry::{ReasonLabel, Telemetry};
 
-/// Most services that evidence is kept of; windows of more are refused and counted.
+/// Most services that evidence is kept of; one whose pods are all gone makes room, else windows of
+/// more are refused and counted.
 const SERVICES_MAX: usize = 1_000;
-/// Most rollouts kept; the one not asked about for longest is forgotten.
+/// Most rollouts kept; beyond, one without evidence is forgotten, else the one not asked about for
+/// longest. It is counted.
 const ROLLOUTS_MAX: usize = 1_000;
 /// Bytes of history, all services together: a service that comes first may use
 /// [`history::BYTES_MAX`], later ones what is left, so that the sum has a bound.
@@ -36,7 +38,13 @@ pub struct State {
     normalizer: Normalizer,
     services: BTreeMap<(String, String), Service>,
     rollouts: BTreeMap<Key, Tracked>,
+    /// Of each service, the rollout that its metrics show: the one asked about last.
+    shown: BTreeMap<(String, String), Key>,
     record_error: Option<io::Error>,
+    /// The last error of recording that was told.
+    told: String,
+    /// Pods that the normalizer had forgotten when it was last looked at.
+    evicted: u64,
 }
 
 /// Evidence of one service.
@@ -63,7 +71,10 @@ impl State {
             normalizer: Normalizer::new(Settings::standard()),
             services: BTreeMap::new(),
             rollouts: BTreeMap::new(),
+            shown: BTreeMap::new(),
             record_error: None,
+            told: String::new(),
+            evicted: 0,
         }
     }
 
@@ -78,6 +89,9 @@ impl State {
         for (reason, count) in &report.counts {
             self.refused(reason.as_str(), *count);
         }
+        let evicted = self.normalizer.evicted();
+        self.forgotten("pod", evicted - self.evicted);
+        self.evicted = evicted;
         for window in &windows {
             self.window(window);
         }
@@ -86,7 +100,7 @@ impl State {
 
     fn window(&mut self, window: &Window) {
         let key = (window.namespace.clone(), window.service.clone());
-        if !self.services.contains_key(&key) && self.services.len() >= SERVICES_MAX {
+        if !self.services.contains_key(&key) && !self.room_for_a_service() {
             return self.refused("too_many_services", 1);
         }
         let granted = self.services.values().map(|service| service.granted).sum();
@@ -103,20 +117,39 @@ impl State {
             grid::Outcome::Late => self.refused("window_late", 1),
             grid::Outcome::Overlap => self.refused("window_overlap", 1),
             grid::Outcome::TooManyPods => self.refused("too_many_pods", 1),
+            grid::Outcome::TooManyWindows => self.refused("too_many_windows", 1),
             grid::Outcome::LatencyRefused => self.refused("latency_refused", 1),
         }
         let judged = matches!(
             outcome,
             grid::Outcome::Counted | grid::Outcome::LatencyRefused
         );
-        if let Some(recorder) = self.parts.recorder.as_mut().filter(|_| judged) {
-            self.record_error = recorder.write(window).err();
+        if let Some(recorder) = self.parts.recorder.as_mut().filter(|_| judged)
+            && let Err(error) = recorder.write(window)
+        {
+            self.forgotten("recording", 1);
+            self.record_error = Some(error);
         }
     }
 
-    /// An error of recording since the last call.
+    /// Forgets services that have no pod left, when there are too many.
+    fn room_for_a_service(&mut self) -> bool {
+        if self.services.len() >= SERVICES_MAX {
+            let before = self.services.len();
+            self.services.retain(|_, service| !service.is_gone());
+            self.forgotten("service", (before - self.services.len()) as u64);
+        }
+        self.services.len() < SERVICES_MAX
+    }
+
+    /// An error of recording since the last call, when it is another one than before.
     pub fn record_error(&mut self) -> Option<io::Error> {
-        self.record_error.take()
+        let error = self.record_error.take()?;
+        let text = error.to_string();
+        (self.told != text).then(|| {
+            self.told = text;
+            error
+        })
     }
 
     /// Answers a question; a rollout never asked about begins with it.
@@ -129,9 +162,11 @@ impl State {
             return Err(Refusal::SameArm);
         }
         let key = self.key_of(question);
+        let known = self.rollouts.get(&key);
+        let step = known.map_or(0, |tracked| tracked.rollout.attempt().step());
         let call = Call {
             key: key.clone(),
-            step: question.step,
+            step: question.step.unwrap_or(step),
         };
         let (policy, identity) = self.parts.policies.of(&question.service);
         let nothing = History::new(0, 0);
@@ -140,13 +175,12 @@ impl State {
             .get(&(key.namespace.clone(), key.service.clone()));
         let history = service.map_or(&nothing, |service| &service.history);
         let lives = service
-            .map(|s| s.grid.lives(&key.canary))
+            .map(|service| Lives::of(&service.grid, &key))
             .unwrap_or_default();
-        match self
-            .rollouts
-            .remove(&key)
-            .or_else(|| take_sibling(&mut self.rollouts, &key))
-        {
+        match self.rollouts.remove(&key).or_else(|| {
+            let sibling = sibling(&self.rollouts, &key)?;
+            self.rollouts.remove(&sibling)
+        }) {
             Some(mut tracked) => {
                 tracked
                     .rollout
@@ -155,7 +189,7 @@ impl State {
                 self.rollouts.insert(key.clone(), tracked);
             }
             None => {
-                let mut rollout = Rollout::new(&call, policy, &identity, history, now);
+                let mut rollout = Rollout::new(&call, policy, &identity, history, &lives, now);
                 let evaluation = rollout.evaluate(now);
                 let tracked = Tracked {
                     rollout,
@@ -164,7 +198,7 @@ impl State {
                     asked: now,
                 };
                 self.rollouts.insert(key.clone(), tracked);
-                self.forget_rollouts();
+                self.forget_rollouts(&key);
             }
         }
         self.parts.telemetry.evaluations.inc();
@@ -183,7 +217,14 @@ impl State {
                 .contains_key(&(namespace.to_owned(), question.service.clone()))
         };
         let mut namespace = question.namespace.clone();
-        if namespace.is_empty() && !known("") {
+        // A rollout keeps the namespace it began with, whoever else shows up.
+        let begun = self.rollouts.keys().find(|key| {
+            (&key.service, &key.uid) == (&question.service, &question.uid)
+                && (&key.baseline, &key.canary) == (&question.baseline, &question.canary)
+        });
+        if let Some(begun) = begun.filter(|_| namespace.is_empty()) {
+            namespace.clone_from(&begun.namespace);
+        } else if namespace.is_empty() && !known("") {
             let mut named = self
                 .services
                 .keys()
@@ -208,8 +249,9 @@ impl State {
             updated: tracked.updated,
             timeline: tracked.rollout.attempt().timeline().cloned().collect(),
         };
+        let changed = |view: &RolloutView| view.timeline.last().map(|entry| entry.at);
         let mut views: Vec<_> = self.rollouts.values().map(view).collect();
-        views.sort_by_key(|view| std::cmp::Reverse(view.updated));
+        views.sort_by_key(|view| std::cmp::Reverse(changed(view)));
         views
     }
 
@@ -218,16 +260,20 @@ impl State {
         let Some(key) = self.rollouts.keys().find(|key| key.id() == id).cloned() else {
             return false;
         };
-        let (Some(tracked), Some(service)) = (
-            self.rollouts.get_mut(&key),
-            self.services
-                .get(&(key.namespace.clone(), key.service.clone())),
-        ) else {
+        let Some(tracked) = self.rollouts.get_mut(&key) else {
             return false;
         };
-        tracked
-            .rollout
-            .reset(&service.history, &service.grid.lives(&key.canary), now);
+        let of = (key.namespace.clone(), key.service.clone());
+        match self.services.get(&of) {
+            Some(service) => {
+                let lives = Lives::of(&service.grid, &key);
+                tracked.rollout.reset(&service.history, &lives, now);
+            }
+            None => {
+                let (nothing, nobody) = (History::new(0, 0), Lives::default());
+                tracked.rollout.reset(&nothing, &nobody, now);
+            }
+        }
         self.judge(&key, now);
         true
     }
@@ -243,7 +289,7 @@ impl State {
                     .iter_mut()
                     .filter(|(key, _)| key.namespace == name.0 && key.service == name.1);
                 for (key, tracked) in of_service {
-                    let lives: Vec<PodLife> = service.grid.lives(&key.canary);
+                    let lives = Lives::of(&service.grid, key);
                     tracked.rollout.cell(index, &arms, &lives);
                 }
                 service.history.push(index, arms);
@@ -262,9 +308,28 @@ impl State {
         };
         let mut evaluation = tracked.rollout.evaluate(now);
         evaluation.url = Some(format!("{}/rollouts/{}", self.parts.page_url, key.id()));
-        self.parts.telemetry.evaluated(&evaluation);
         tracked.evaluation = evaluation;
         tracked.updated = now;
+        self.show(key);
+    }
+
+    /// Metrics are of a service: they show the rollout that was asked about last.
+    fn show(&mut self, key: &Key) {
+        let asked = |key: &Key| self.rollouts.get(key).map(|tracked| tracked.asked);
+        let of = (key.namespace.clone(), key.service.clone());
+        let telemetry = &self.parts.telemetry;
+        match self.shown.get(&of) {
+            Some(shown) if shown != key && asked(shown) > asked(key) => return,
+            Some(shown) if shown != key => {
+                let old = self.rollouts.get(shown);
+                old.iter().for_each(|old| telemetry.forget(&old.evaluation));
+            }
+            _ => {}
+        }
+        if let Some(tracked) = self.rollouts.get(key) {
+            telemetry.evaluated(&tracked.evaluation);
+            self.shown.insert(of, key.clone());
+        }
     }
 
     fn due(&mut self) -> Vec<(&'static str, Run)> {
@@ -298,22 +363,39 @@ impl State {
         runs
     }
 
-    fn forget_rollouts(&mut self) {
+    /// Forgets rollouts until there are no more than are kept; never `new`.
+    fn forget_rollouts(&mut self, new: &Key) {
         while self.rollouts.len() > ROLLOUTS_MAX {
-            let stalest = self
-                .rollouts
-                .iter()
-                .min_by_key(|(_, tracked)| tracked.asked);
-            let Some(key) = stalest.map(|(key, _)| key.clone()) else {
+            let others = self.rollouts.iter().filter(|(key, _)| *key != new);
+            let least = others.min_by_key(|(_, tracked)| {
+                let has_evidence = tracked.evaluation.coverage.is_some();
+                (has_evidence, tracked.asked)
+            });
+            let Some(key) = least.map(|(key, _)| key.clone()) else {
                 return;
             };
-            self.rollouts.remove(&key);
-            self.parts.telemetry.forget(&key.namespace, &key.service);
+            self.forget(&key);
+            self.forgotten("rollout", 1);
         }
-        self.parts
-            .telemetry
-            .rollouts
-            .set(i64::try_from(self.rollouts.len()).unwrap_or(i64::MAX));
+        let count = i64::try_from(self.rollouts.len()).unwrap_or(i64::MAX);
+        self.parts.telemetry.rollouts.set(count);
+    }
+
+    /// Forgets a rollout and what its metrics show.
+    fn forget(&mut self, key: &Key) -> Option<Tracked> {
+        let tracked = self.rollouts.remove(key)?;
+        let of = (key.namespace.clone(), key.service.clone());
+        if self.shown.get(&of) == Some(key) {
+            self.parts.telemetry.forget(&tracked.evaluation);
+            self.shown.remove(&of);
+        }
+        Some(tracked)
+    }
+
+    fn forgotten(&self, what: &'static str, count: u64) {
+        if count > 0 {
+            self.parts.telemetry.forgotten(what, count);
+        }
     }
 
     fn refused(&self, reason: &'static str, count: u64) {
@@ -326,10 +408,9 @@ impl State {
 }
 
 /// A rollout of the same canary that was compared with another baseline goes on under the new one.
-fn take_sibling(rollouts: &mut BTreeMap<Key, Tracked>, key: &Key) -> Option<Tracked> {
+fn sibling(rollouts: &BTreeMap<Key, Tracked>, key: &Key) -> Option<Key> {
     let id = key.id();
-    let sibling = rollouts.keys().find(|known| known.id() == id)?.clone();
-    rollouts.remove(&sibling)
+    rollouts.keys().find(|known| known.id() == id).cloned()
 }
 
 impl Service {
@@ -342,6 +423,11 @@ impl Service {
             history,
             granted,
         }
+    }
+
+    /// Whether no pod of it is remembered: none has reported for an hour.
+    fn is_gone(&self) -> bool {
+        self.grid.arms().next().is_none()
     }
 }
 

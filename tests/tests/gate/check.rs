@@ -143,7 +143,7 @@ async fn a_good_canary_is_approved_and_a_bad_one_rolled_back() {
     check(
         &good,
         0,
-        &["approve: ", "errors     0 %       0 %", "safe"],
+        &["approve: ", "errors     0 %         0 %", "safe"],
         &progress,
     );
     assert!(

@@ -6,7 +6,7 @@ use std::time::Duration;
 use davy_proto::UnixNanos;
 use davy_proto::verdict::{Evaluation, TimelineEntry, Verdict, finite};
 
-use super::{Attempt, Latch, SILENT_CELLS, TIMELINE_MAX};
+use super::{Attempt, CELL, Latch, SILENT_CELLS, TIMELINE_MAX};
 use crate::cell::CELL_SECONDS;
 use crate::explain;
 use crate::judge::{
@@ -88,7 +88,14 @@ impl Attempt {
         {
             return rollback(explain::rollback(&self.policy, last));
         }
-        let late = self.elapsed(now) >= self.policy.timing.max_duration;
+        let late = self.under_way(now) >= self.policy.timing.max_duration;
+        if let Some(reason) = explain::unjudged(&self.policy) {
+            return if late {
+                self.deadline(None, &reason)
+            } else {
+                undecided(reason)
+            };
+        }
         let Some(last) = &self.last else {
             let waited = explain::nothing_yet(self.first_counted.is_some());
             return if late {
@@ -112,13 +119,20 @@ impl Attempt {
             }
             _ => {
                 let eta = self.eta(now);
-                let waits = explain::undecided(&self.policy, last, eta, self.silent_cells);
+                let waits = explain::undecided(&self.policy, last, eta, &self.waits());
                 if late {
                     self.deadline(Some(last), &waits)
                 } else {
                     undecided(waits)
                 }
             }
+        }
+    }
+
+    fn waits(&self) -> explain::Waits {
+        explain::Waits {
+            silent_cells: self.silent_cells,
+            is_warming: self.is_warming,
         }
     }
 
@@ -138,6 +152,7 @@ impl Attempt {
                     let objective = self.policy.objectives.iter().find(|o| o.name == *name);
                     let assessed = objective.and_then(|o| assessed(o, last));
                     assessed
+                        .filter(|a| a.unavailable.is_none())
                         .and_then(|a| a.high)
                         .is_some_and(|high| high <= *bound)
                 };
@@ -175,13 +190,23 @@ impl Attempt {
         now.since(self.first_counted.unwrap_or(self.started))
     }
 
+    /// Time since the attempt began and the canary was there: what the deadline bounds.
+    fn under_way(&self, now: UnixNanos) -> Duration {
+        let began = self.started.minus(CELL);
+        self.first_counted
+            .map_or(now.since(self.started), |first| now.since(first.max(began)))
+    }
+
     /// Expected time to an approval; none where the deadline comes first.
     fn eta(&self, now: UnixNanos) -> Option<Duration> {
-        let cells = self.last.as_ref()?.eta.cells()?;
-        let elapsed = self.elapsed(now);
-        let proof = Duration::from_secs(cells * CELL_SECONDS);
-        let eta = proof.max(self.policy.timing.min_duration.saturating_sub(elapsed));
-        (elapsed + eta <= self.policy.timing.max_duration).then_some(eta)
+        let last = self.last.as_ref()?;
+        let cells = last.eta.cells()?;
+        // Each step has to be judged for `min_duration`, too.
+        let rest = cells_min(&self.policy).saturating_sub(last.cells_of_step);
+        let proof = Duration::from_secs(cells.max(rest) * CELL_SECONDS);
+        let least = self.policy.timing.min_duration;
+        let eta = proof.max(least.saturating_sub(self.elapsed(now)));
+        (self.under_way(now) + eta <= self.policy.timing.max_duration).then_some(eta)
     }
 
     fn note(&mut self, decision: &Decision, is_final: bool, now: UnixNanos) {
@@ -239,10 +264,13 @@ impl Attempt {
                 .first_counted
                 .map_or(0, |first| decided.since(first).as_secs()),
             eta_seconds: eta.map(|eta| eta.as_secs()),
-            confidence: shown.and_then(|a| finite(explain::rounded(a.confidence))),
+            // Rounded down: nothing is sure, and a lost window shows. Confidence is below 1.
+            confidence: shown
+                .and_then(|a| finite(explain::at_least(a.confidence)))
+                .map(|confidence| confidence.min(0.9999)),
             coverage: self
                 .coverage()
-                .and_then(|share| finite(explain::rounded(share))),
+                .and_then(|share| finite(explain::at_least(share))),
             attempt: self.number,
             step: self.step,
             policy: self.identity.clone(),
@@ -254,8 +282,12 @@ impl Attempt {
         }
     }
 
-    fn restarts(&self) -> Option<u64> {
-        self.most_restarts.as_ref().map(|(_, restarts)| *restarts)
+    fn restarts(&self) -> explain::Restarts {
+        match &self.most_restarts {
+            None => explain::Restarts::Unseen,
+            Some((_, 0)) if !self.starts_told => explain::Restarts::Untold,
+            Some((_, restarts)) => explain::Restarts::Counted(*restarts),
+        }
     }
 }
 
@@ -274,6 +306,11 @@ pub(crate) fn assessed<'a>(
     last.objectives
         .iter()
         .find(|assessment| assessment.objective == wanted)
+}
+
+/// Cells that must be judged before an approval.
+fn cells_min(policy: &Policy) -> u64 {
+    policy.timing.min_duration.as_secs().div_ceil(CELL_SECONDS)
 }
 
 /// The judge's part of a policy.
@@ -303,7 +340,6 @@ pub(super) fn judge_config(policy: &Policy, seed: u64) -> JudgeConfig {
         approve_below: ratio.approve_below,
         required,
     });
-    let cells = policy.timing.min_duration.as_secs().div_ceil(CELL_SECONDS);
     JudgeConfig {
         latency,
         errors,
@@ -316,7 +352,7 @@ pub(super) fn judge_config(policy: &Policy, seed: u64) -> JudgeConfig {
             Some(Assume::Alike) => judge::Assume::Alike,
             Some(Assume::Vary) => judge::Assume::Vary,
         },
-        cells_min: cells,
+        cells_min: cells_min(policy),
         seed,
     }
 }

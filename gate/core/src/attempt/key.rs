@@ -31,10 +31,12 @@ impl Key {
         format!("{:016x}", fnv(&parts))
     }
 
-    /// Seed of an attempt's random draws: the same attempt draws the same everywhere.
+    /// Seed of an attempt's random draws: the same attempt draws the same everywhere. The UID is no
+    /// part of it, since recorded evidence doesn't have one.
     pub fn seed(&self, attempt: u64) -> u64 {
-        let (baseline, attempt) = (self.baseline.as_str(), attempt.to_string());
-        fnv(&[&*self.id(), baseline, &attempt])
+        let (baseline, canary) = (self.baseline.as_str(), self.canary.as_str());
+        let attempt = attempt.to_string();
+        fnv(&[&*self.namespace, &self.service, baseline, canary, &attempt])
     }
 
     /// As served.

@@ -3,8 +3,7 @@
 use davy_proto::UnixNanos;
 use davy_proto::verdict::Evaluation;
 
-use super::{Attempt, Key};
-use crate::grid::PodLife;
+use super::{Attempt, Key, Lives};
 use crate::history::{Arms, History};
 use crate::policy::Policy;
 
@@ -34,6 +33,7 @@ impl Rollout {
         policy: &Policy,
         identity: &str,
         history: &History,
+        lives: &Lives,
         now: UnixNanos,
     ) -> Self {
         let key = call.key.clone();
@@ -42,7 +42,7 @@ impl Rollout {
             attempt,
             canary_from: UnixNanos::default(),
         };
-        rollout.replay(history, &[]);
+        rollout.replay(history, lives);
         rollout.attempt.step = call.step;
         rollout
     }
@@ -55,29 +55,29 @@ impl Rollout {
         policy: &Policy,
         identity: &str,
         history: &History,
-        canary: &[PodLife],
+        lives: &Lives,
         now: UnixNanos,
     ) -> bool {
         if self.attempt.fits(call, identity) {
             self.attempt.advance(call.step);
             return false;
         }
-        self.begin(call.key.clone(), policy, identity, history, canary, now);
+        self.begin(call.key.clone(), policy, identity, history, lives, now);
         self.attempt.step = call.step;
         true
     }
 
     /// Begins a new attempt with the same arms and policy, as a person ordered.
-    pub fn reset(&mut self, history: &History, canary: &[PodLife], now: UnixNanos) {
+    pub fn reset(&mut self, history: &History, lives: &Lives, now: UnixNanos) {
         let (key, policy) = (self.attempt.key.clone(), self.attempt.policy.clone());
         let (identity, step) = (self.attempt.identity.clone(), self.attempt.step);
-        self.begin(key, &policy, &identity, history, canary, now);
+        self.begin(key, &policy, &identity, history, lives, now);
         self.attempt.step = step;
     }
 
     /// Takes the next closed cell.
-    pub fn cell(&mut self, index: u64, arms: &Arms, canary: &[PodLife]) {
-        self.attempt.cell(index, arms, canary, self.canary_from);
+    pub fn cell(&mut self, index: u64, arms: &Arms, lives: &Lives) {
+        self.attempt.cell(index, arms, lives, self.canary_from);
     }
 
     /// The answer at `now`.
@@ -101,21 +101,20 @@ impl Rollout {
         policy: &Policy,
         identity: &str,
         history: &History,
-        canary: &[PodLife],
+        lives: &Lives,
         now: UnixNanos,
     ) {
         let number = self.attempt.number + 1;
         let timeline = std::mem::take(&mut self.attempt.timeline);
         self.attempt = Attempt::new(key, number, policy.clone(), identity.to_owned(), now);
         self.attempt.timeline = timeline;
-        self.attempt.forgive_restarts(canary);
         self.canary_from = now;
-        self.replay(history, canary);
+        self.replay(history, lives);
     }
 
-    fn replay(&mut self, history: &History, canary: &[PodLife]) {
+    fn replay(&mut self, history: &History, lives: &Lives) {
         for (index, arms) in history.iter() {
-            self.cell(index, arms, canary);
+            self.cell(index, arms, lives);
         }
     }
 }

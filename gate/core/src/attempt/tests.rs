@@ -1,3 +1,5 @@
+mod lives;
+
 use std::time::Duration;
 
 use davy_proto::verdict::{Evaluation, ObjectiveVerdict};
@@ -29,7 +31,7 @@ struct Bench {
     rollout: Rollout,
     policy: Policy,
     history: History,
-    lives: Vec<PodLife>,
+    lives: Lives,
     index: u64,
 }
 
@@ -40,12 +42,13 @@ impl Bench {
         (0..120).for_each(|cell| history.push(BASE + cell, arms(cell, Some(0), None)));
         let index = BASE + 120;
         let now = UnixNanos::from_seconds(index * CELL_SECONDS);
-        let rollout = Rollout::new(&call(0), &policy, "p1", &history, now);
+        let lives = Lives::default();
+        let rollout = Rollout::new(&call(0), &policy, "p1", &history, &lives, now);
         Self {
             rollout,
             policy,
             history,
-            lives: Vec::new(),
+            lives,
             index,
         }
     }
@@ -98,6 +101,17 @@ fn arms(index: u64, baseline: Option<u64>, canary: Option<u64>) -> Arms {
     add("v1", 4, baseline);
     add("v2", 1, canary);
     arms
+}
+
+/// The life of a pod: the second of its start where told, and when restarts were told.
+fn life(pod: &str, started: Option<u64>, restarts: &[UnixNanos]) -> PodLife {
+    PodLife {
+        pod: pod.into(),
+        first_seen: UnixNanos::from_seconds(BASE),
+        last_seen: UnixNanos::from_seconds(BASE),
+        started: started.map(UnixNanos::from_seconds),
+        restarts: restarts.to_vec(),
+    }
 }
 
 fn pod_cell(arm: &str, pod: u64, index: u64, errors: u64) -> PodCell {
@@ -203,13 +217,7 @@ fn a_canary_that_restarts_or_falls_silent_is_rolled_back() {
     let mut bench = Bench::new(Policy::standard());
     bench.cells(3, Some(0), Some(0));
     let now = bench.now();
-    bench.lives = vec![PodLife {
-        pod: "v2-0".into(),
-        first_seen: UnixNanos::from_seconds(BASE),
-        last_seen: now,
-        started: None,
-        restarts: 2,
-    }];
+    bench.lives.canary = vec![life("v2-0", Some(BASE), &[now, now])];
     let crashed = bench.cell(Some(0), Some(0));
     assert_eq!(crashed.verdict, Verdict::Rollback);
     let reason = "pod v2-0 was started again several times (2), allowed are 0";
@@ -312,11 +320,11 @@ fn steps_prove_safety_again_and_lower_ones_begin_anew() {
         (2, Verdict::Undecided, 5)
     );
     let now = bench.now();
-    let other = bench.policy.clone();
+    let (other, none) = (bench.policy.clone(), Lives::default());
     assert!(
         bench
             .rollout
-            .call(&call(0), &other, "p2", &bench.history, &[], now),
+            .call(&call(0), &other, "p2", &bench.history, &none, now),
         "policy"
     );
     let mut moved = call(0);
@@ -324,7 +332,7 @@ fn steps_prove_safety_again_and_lower_ones_begin_anew() {
     assert!(
         bench
             .rollout
-            .call(&moved, &other, "p2", &bench.history, &[], now),
+            .call(&moved, &other, "p2", &bench.history, &none, now),
         "baseline"
     );
     assert_eq!(bench.rollout.attempt().number(), 4);
@@ -342,7 +350,7 @@ fn an_objective_without_a_source_is_said_at_once() {
     };
     for _ in 0..100 {
         let arms = without_cpu(bench.index, Some(0));
-        bench.rollout.cell(bench.index, &arms, &[]);
+        bench.rollout.cell(bench.index, &arms, &Lives::default());
         bench.index += 1;
     }
     let evaluation = bench.rollout.evaluate(bench.now());
@@ -366,4 +374,34 @@ fn the_same_cells_give_the_same_answer_to_the_bit() {
         bench.cells(30, Some(0), Some(1)).to_body()
     };
     assert_eq!(run(), run());
+}
+
+/// Guarantees: a limit that can't be judged is said at once, and never approved when required.
+#[test]
+fn a_required_objective_with_a_limit_that_is_not_judged_is_undecided() {
+    let text = "version: 1\nobjectives:\n- {name: latency, indicator: latency, max: 500ms, \
+                rollback_above: 1.1, approve_below: 1.25}\ntiming: {max_duration: 10m}\n\
+                on_deadline: {approve_if_below: {latency: 1.5}}\n";
+    let mut bench = Bench::new(Policy::read("p", text).expect("a policy"));
+    let why = "undecided: latency is required, and its limit max is not judged by this version";
+    let first = bench.rollout.evaluate(bench.now());
+    assert_eq!((first.verdict, &*first.reason), (Verdict::Undecided, why));
+    assert_eq!(first.objectives[1].verdict, ObjectiveVerdict::Unavailable);
+    let long = bench.cells(150, Some(0), Some(0));
+    assert_eq!(long.verdict, Verdict::Undecided, "{}", long.reason);
+    assert!(long.reason.ends_with(why), "{}", long.reason);
+}
+
+#[test]
+fn an_expectation_counts_what_the_step_must_be_judged_for() {
+    let mut bench = Bench::new(Policy::standard());
+    assert_eq!(bench.cells(200, Some(0), Some(0)).verdict, Verdict::Approve);
+    assert!(!bench.call(1));
+    for judged in 1..6_u64 {
+        let evaluation = bench.cell(Some(0), Some(0));
+        assert_eq!(evaluation.verdict, Verdict::Undecided);
+        if let Some(eta) = evaluation.eta_seconds {
+            assert!(eta >= 60 - 5 * judged, "{eta} s after {judged} cells");
+        }
+    }
 }

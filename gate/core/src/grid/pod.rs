@@ -1,10 +1,11 @@
 //! The open cells of one pod.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::{self, Write as _};
 use std::sync::Arc;
 
 use davy_proto::UnixNanos;
-use davy_proto::window::Window;
+use davy_proto::window::{Latency, Route, Window};
 
 use super::{Outcome, PodLife, SILENT_CELLS, cell_end, cell_of};
 use crate::cell::{CELL_SECONDS, PodCell};
@@ -12,8 +13,13 @@ use crate::normalize::sketch_of;
 
 /// Cells for which counted intervals are remembered, closed ones included.
 const REMEMBERED_CELLS: u64 = 24;
-/// Most intervals of one part that are remembered: windows of 1 s over two minutes.
-const INTERVALS_MAX: usize = 128;
+/// Most intervals of one part that are remembered: windows of half a second over the cells
+/// remembered, those that wait, and what a clock may be ahead.
+const INTERVALS_MAX: usize = 512;
+/// Most parts of a route in one interval: a collector splits a request into a few.
+const CONTENTS_MAX: usize = 128;
+/// Most starts of a process that are remembered; the oldest are dropped.
+const STARTS_MAX: usize = 256;
 /// Longest window in cells whose span counts as covered: an OTLP reader's minute.
 const SPAN_CELLS_MAX: u64 = 24;
 
@@ -22,11 +28,11 @@ const SPAN_CELLS_MAX: u64 = 24;
 pub(super) struct Pod {
     first_seen: UnixNanos,
     last_seen: UnixNanos,
-    /// Starts of the process that windows told, at most a few.
-    starts: BTreeSet<UnixNanos>,
-    restarts_forgotten: u64,
-    /// Counted intervals and the content of each, by part: a route, or the CPU (`None`).
-    parts: BTreeMap<Option<Arc<str>>, BTreeMap<Interval, BTreeSet<String>>>,
+    /// Starts of the process that windows told, each with the end of the first of them.
+    starts: BTreeMap<UnixNanos, UnixNanos>,
+    /// Counted intervals and fingerprints of what was told of each, by part: a route, or the CPU
+    /// (`None`).
+    parts: BTreeMap<Option<Arc<str>>, BTreeMap<Interval, Vec<u64>>>,
     open: BTreeMap<u64, OpenCell>,
 }
 
@@ -36,7 +42,7 @@ type Interval = (UnixNanos, UnixNanos);
 /// sketches merged when the cell closes, so that the order of arrival changes no bit.
 #[derive(Debug, Default)]
 struct OpenCell {
-    windows: BTreeMap<(UnixNanos, UnixNanos, String), Window>,
+    windows: BTreeMap<(UnixNanos, UnixNanos, u64), Window>,
     covered: BTreeSet<Interval>,
 }
 
@@ -45,8 +51,7 @@ impl Pod {
         Self {
             first_seen: window.end,
             last_seen: window.end,
-            starts: BTreeSet::new(),
-            restarts_forgotten: 0,
+            starts: BTreeMap::new(),
             parts: BTreeMap::new(),
             open: BTreeMap::new(),
         }
@@ -60,32 +65,22 @@ impl Pod {
         };
         let mut worst = Outcome::Duplicate;
         for route in &window.routes {
-            let content = serde_text(&Window {
-                routes: vec![route.clone()],
-                cpu: None,
-                ..counted.clone()
-            });
-            match self.remember(Some(route.route.as_str().into()), window, content) {
+            match self.remember(Some(route.route.as_str().into()), window, route) {
                 Outcome::Counted => {
-                    if route
-                        .latency
-                        .as_ref()
-                        .is_some_and(|latency| sketch_of(latency).is_err())
-                    {
+                    if !self.fits(route, index) {
                         worst = Outcome::LatencyRefused;
                     }
                     counted.routes.push(route.clone());
                 }
-                Outcome::Overlap => worst = Outcome::Overlap,
-                _ => {}
+                Outcome::Duplicate => {}
+                refused => worst = refused,
             }
         }
         if let Some(cpu) = window.cpu {
-            let content = format!("{:?}", cpu.seconds.to_bits());
-            match self.remember(None, window, content) {
+            match self.remember(None, window, &cpu.seconds) {
                 Outcome::Counted => counted.cpu = Some(cpu),
-                Outcome::Overlap => worst = Outcome::Overlap,
-                _ => {}
+                Outcome::Duplicate => {}
+                refused => worst = refused,
             }
         }
         let empty = window.routes.is_empty() && window.cpu.is_none();
@@ -97,7 +92,7 @@ impl Pod {
         self.seen(window);
         self.cover(window, index, open);
         let cell = self.open.entry(index).or_default();
-        let key = (counted.start, counted.end, serde_text(&counted));
+        let key = (counted.start, counted.end, fingerprint(&counted));
         cell.windows.insert(key, counted);
         if worst == Outcome::Duplicate {
             Outcome::Counted
@@ -148,59 +143,80 @@ impl Pod {
     }
 
     pub(super) fn life(&self, name: &Arc<str>) -> PodLife {
-        let again = self.starts.len().saturating_sub(1) as u64;
+        let mut told: Vec<UnixNanos> = self.starts.values().copied().collect();
+        told.sort_unstable();
         PodLife {
             pod: Arc::clone(name),
             first_seen: self.first_seen,
             last_seen: self.last_seen,
-            started: self.starts.last().copied(),
-            restarts: self.restarts_forgotten + again,
+            started: self.starts.keys().next_back().copied(),
+            restarts: told.split_off(1.min(told.len())),
         }
+    }
+
+    /// Drops the open cells before `oldest`; how many windows they held.
+    pub(super) fn give_up(&mut self, oldest: u64) -> u64 {
+        let kept = self.open.split_off(&oldest);
+        let dropped = std::mem::replace(&mut self.open, kept);
+        dropped.values().map(|cell| cell.windows.len() as u64).sum()
+    }
+
+    /// Whether the latency of a route makes a histogram, one that goes with those of the cell.
+    fn fits(&self, route: &Route, index: u64) -> bool {
+        let Some(latency) = &route.latency else {
+            return true;
+        };
+        let windows = self.open.get(&index).map(|cell| cell.windows.values());
+        let others = windows.into_iter().flatten().flat_map(|w| &w.routes);
+        let mut others = others.filter(|other| other.route == route.route);
+        sketch_of(latency).is_ok()
+            && others.all(|other| other.latency.as_ref().is_none_or(|o| merges(o, latency)))
     }
 
     fn seen(&mut self, window: &Window) {
         self.first_seen = self.first_seen.min(window.end);
         self.last_seen = self.last_seen.max(window.end);
         // Clocks that are read twice differ by less than a second; a restart takes longer.
-        let told = window
-            .started
-            .map(|at| UnixNanos::from_seconds(at.seconds()));
-        let near = |at: UnixNanos| {
-            self.starts
-                .iter()
-                .any(|s| s.seconds().abs_diff(at.seconds()) < 2)
+        let Some(at) = window.started.map(|at| at.seconds()) else {
+            return;
         };
-        if let Some(at) = told.filter(|at| !near(*at)) {
-            self.starts.insert(at);
-            if self.starts.len() > 16 {
-                self.starts.pop_first();
-                self.restarts_forgotten += 1;
-            }
+        let near = UnixNanos::from_seconds(at.saturating_sub(1))..UnixNanos::from_seconds(at + 2);
+        if let Some((_, told)) = self.starts.range_mut(near).next() {
+            *told = window.end.min(*told);
+            return;
+        }
+        self.starts.insert(UnixNanos::from_seconds(at), window.end);
+        if self.starts.len() > STARTS_MAX {
+            self.starts.pop_first();
         }
     }
 
     /// Counts an interval of a part once.
-    fn remember(&mut self, part: Option<Arc<str>>, window: &Window, content: String) -> Outcome {
+    fn remember(
+        &mut self,
+        part: Option<Arc<str>>,
+        window: &Window,
+        content: &impl fmt::Debug,
+    ) -> Outcome {
         let intervals = self.parts.entry(part).or_default();
-        let bounds = (window.start, window.end);
+        let (bounds, told) = ((window.start, window.end), fingerprint(content));
         if let Some(contents) = intervals.get_mut(&bounds) {
-            let new = contents.len() < INTERVALS_MAX && contents.insert(content);
-            return if new {
-                Outcome::Counted
-            } else {
-                Outcome::Duplicate
-            };
+            if contents.contains(&told) || contents.len() >= CONTENTS_MAX {
+                return Outcome::Duplicate;
+            }
+            contents.push(told);
+            return Outcome::Counted;
         }
-        if intervals
-            .keys()
-            .any(|(start, end)| window.start < *end && *start < window.end)
-        {
+        // Intervals don't cut each other, so the last that begins before the end reaches furthest.
+        let before = ..(window.end, UnixNanos::default());
+        let last = intervals.range(before).next_back();
+        if last.is_some_and(|((_, end), _)| *end > window.start) {
             return Outcome::Overlap;
         }
         if intervals.len() >= INTERVALS_MAX {
-            return Outcome::Overlap;
+            return Outcome::TooManyWindows;
         }
-        intervals.insert(bounds, BTreeSet::from([content]));
+        intervals.insert(bounds, vec![told]);
         Outcome::Counted
     }
 
@@ -216,9 +232,33 @@ impl Pod {
     }
 }
 
-/// Content of a part as text: what tells a duplicate from another part.
-fn serde_text(window: &Window) -> String {
-    window.to_line()
+/// Whether two latencies of a route can be added.
+fn merges(one: &Latency, other: &Latency) -> bool {
+    match (one, other) {
+        (Latency::Explicit(one), Latency::Explicit(other)) => {
+            one.bounds_seconds == other.bounds_seconds
+        }
+        (Latency::Explicit(_), _) | (_, Latency::Explicit(_)) => false,
+        _ => true,
+    }
+}
+
+/// What tells a duplicate from another part: FNV-1a of 64 bits over the content as text.
+/// Source: Fowler, Noll, Vo; <http://www.isthe.com/chongo/tech/comp/fnv/>.
+fn fingerprint(content: &impl fmt::Debug) -> u64 {
+    struct Fnv(u64);
+    impl fmt::Write for Fnv {
+        fn write_str(&mut self, text: &str) -> fmt::Result {
+            let step =
+                |hash: u64, byte: u8| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
+            self.0 = text.bytes().fold(self.0, step);
+            Ok(())
+        }
+    }
+    let mut hash = Fnv(0xcbf2_9ce4_8422_2325);
+    // Nothing here fails to write.
+    let _ = write!(hash, "{content:?}");
+    hash.0
 }
 
 fn add(cell: &mut PodCell, window: Window) {

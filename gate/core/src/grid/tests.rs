@@ -175,8 +175,125 @@ fn a_process_that_starts_again_is_a_restart() {
         grid.take(&window);
     }
     let lives = grid.lives(&Arm::new("v2").unwrap());
-    assert_eq!(lives[0].restarts, 2);
+    let told = [115, 120].map(UnixNanos::from_seconds);
+    assert_eq!(lives[0].restarts, told, "the ends of the windows that told");
     assert_eq!(lives[0].started, Some(UnixNanos::from_seconds(113)));
+}
+
+/// A clock of 1970 would have the grid close every cell since then.
+#[test]
+fn one_clock_of_long_ago_holds_nobody_up() {
+    let now = 1_800_000_000_u64;
+    let mut grid = Grid::new();
+    grid.take(&window("v1", "ancient", 5, 10, 9));
+    grid.take(&window("v1", "a", now - 10, now - 5, 7));
+    let first = vec![row("a", 7, 1.0)];
+    assert_eq!(closed(&mut grid, now), vec![((now - 10) / 5, first)]);
+    assert_eq!(
+        grid.counts()[&Outcome::Late],
+        1,
+        "what it said is lost, counted"
+    );
+    assert_eq!(
+        grid.lives(&Arm::new("v1").unwrap()).len(),
+        1,
+        "and it is forgotten"
+    );
+    // Nor does a grid that nobody asked for a day close every cell of the day.
+    grid.take(&window("v1", "a", now - 5, now, 7));
+    assert!(closed(&mut grid, now + 86_400).len() <= 721);
+}
+
+#[test]
+fn a_clock_that_is_ahead_does_not_shut_out_who_comes_next() {
+    let mut grid = Grid::new();
+    grid.take(&window("v1", "ahead", 150, 155, 9));
+    assert_eq!(closed(&mut grid, 105), vec![]);
+    assert_eq!(grid.take(&window("v1", "a", 100, 105, 7)), Outcome::Counted);
+    assert_eq!(closed(&mut grid, 105), vec![(20, vec![row("a", 7, 1.0)])]);
+}
+
+#[test]
+fn a_pod_that_is_late_for_ever_delays_the_others_for_a_while_only() {
+    let mut grid = Grid::new();
+    let mut waited = 0;
+    for cell in 20..60_u64 {
+        let end = cell * 5 + 5;
+        grid.take(&window("v1", "a", end - 5, end, 7));
+        // Its clock is so late that even a cell that waits is closed before it reports.
+        if cell > 22 {
+            let outcome = grid.take(&window("v2", "slow", end - 20, end - 15, 7));
+            assert_eq!(outcome, Outcome::Late);
+        }
+        waited += u64::from(closed(&mut grid, end).is_empty());
+    }
+    assert!(waited <= 14, "{waited} cells of 40 waited");
+}
+
+#[test]
+fn windows_of_a_second_all_count_even_when_cells_close_late() {
+    let mut grid = Grid::new();
+    grid.take(&window("v1", "late", 95, 100, 1));
+    let mut seen = 0.0;
+    for second in 100..400 {
+        // A pod that reports now and then has the cells wait as long as they may.
+        if second % 15 == 0 {
+            grid.take(&window("v1", "late", second - 5, second, 1));
+        }
+        let outcome = grid.take(&window("v1", "a", second, second + 1, 1));
+        assert_eq!(outcome, Outcome::Counted, "second {second}");
+        let cells = closed(&mut grid, second + 1);
+        let a = cells
+            .iter()
+            .flat_map(|(_, rows)| rows)
+            .filter(|row| row.0 == "a");
+        seen += a.map(|row| row.1 as f64).sum::<f64>();
+    }
+    assert!(seen >= 285.0, "{seen}");
+}
+
+#[test]
+fn pods_that_are_gone_make_room_for_new_ones() {
+    let mut grid = Grid::new();
+    grid.take(&window("v1", "a", 100, 105, 7));
+    for pod in 1..PODS_MAX {
+        grid.take(&window("v1", &format!("old-{pod}"), 100, 105, 1));
+    }
+    assert_eq!(
+        grid.take(&window("v2", "new", 100, 105, 3)),
+        Outcome::TooManyPods
+    );
+    for cell in 20..26_u64 {
+        grid.take(&window("v1", "a", cell * 5, cell * 5 + 5, 7));
+        closed(&mut grid, cell * 5 + 15);
+    }
+    assert_eq!(
+        grid.take(&window("v2", "new", 130, 135, 3)),
+        Outcome::Counted
+    );
+}
+
+#[test]
+fn latency_that_does_not_go_with_that_of_its_cell_is_said() {
+    let mut grid = Grid::new();
+    grid.take(&window("v1", "a", 100, 102, 7));
+    let mut other = window("v1", "a", 102, 105, 2);
+    other.routes[0].latency = Some(Latency::Explicit(Explicit {
+        bounds_seconds: vec![0.2],
+        counts: vec![2, 0],
+    }));
+    assert_eq!(grid.take(&other), Outcome::LatencyRefused);
+    assert_eq!(closed(&mut grid, 105), vec![(20, vec![row("a", 9, 1.0)])]);
+}
+
+/// The same numbers told again by a sender that has learnt when its process started.
+#[test]
+fn what_is_said_beside_the_numbers_makes_no_other_part() {
+    let mut grid = Grid::new();
+    grid.take(&window("v1", "a", 100, 105, 7));
+    let mut again = window("v1", "a", 100, 105, 7);
+    again.started = Some(UnixNanos::from_seconds(90));
+    assert_eq!(grid.take(&again), Outcome::Duplicate);
 }
 
 proptest! {

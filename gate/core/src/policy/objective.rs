@@ -64,6 +64,27 @@ pub enum Absolute {
     MaxPerPod(u64),
 }
 
+impl Absolute {
+    /// Whether this version judges it. One that isn't is `unavailable`, and keeps a required
+    /// objective from being approved.
+    pub const fn is_judged(self) -> bool {
+        match self {
+            Self::MinSuccess(_) | Self::MaxPerPod(_) => true,
+            Self::MaxSeconds(_) | Self::MaxUtilization(_) => false,
+        }
+    }
+
+    /// The key as written.
+    pub const fn key(self) -> &'static str {
+        match self {
+            Self::MaxSeconds(_) => "max",
+            Self::MinSuccess(_) => "min_success",
+            Self::MaxUtilization(_) => "max_utilization",
+            Self::MaxPerPod(_) => "max_per_pod",
+        }
+    }
+}
+
 /// What an objective must prove.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Gate {

@@ -143,14 +143,14 @@ fn state() -> State {
     })
 }
 
-fn question(step: u64) -> Question {
+fn question(step: impl Into<Option<u64>>) -> Question {
     Question {
         namespace: String::new(),
         service: "shop".to_owned(),
         uid: String::new(),
         baseline: Arm::new("v1").expect("a name"),
         canary: Arm::new("v2").expect("a name"),
-        step,
+        step: step.into(),
         weight: None,
     }
 }
@@ -239,4 +239,121 @@ fn the_same_arm_is_refused() {
     };
     let now = UnixNanos::from_seconds(BEGIN);
     assert_eq!(state.evaluate(&same, now), Err(Refusal::SameArm));
+}
+
+/// A caller that doesn't say the step, such as a background analysis beside the steps' own, begins
+/// no new attempt.
+#[test]
+fn a_question_without_a_step_is_about_the_present_one() {
+    let mut state = state();
+    let now = UnixNanos::from_seconds(BEGIN);
+    let mut step = |step: Option<u64>| {
+        let evaluation = state.evaluate(&question(step), now).expect("an answer");
+        (evaluation.attempt, evaluation.step)
+    };
+    assert_eq!(step(Some(3)), (1, 3));
+    assert_eq!(step(None), (1, 3));
+    assert_eq!(step(Some(3)), (1, 3));
+    assert_eq!(step(Some(0)), (2, 0));
+}
+
+/// The metrics of a service show the rollout that was asked about last, and nothing of others.
+#[test]
+fn an_older_rollout_does_not_speak_for_its_service() {
+    let mut state = state();
+    let mut ask = |canary: &str, second: u64| {
+        let question = Question {
+            canary: Arm::new(canary).expect("a name"),
+            ..question(0)
+        };
+        let now = UnixNanos::from_seconds(BEGIN + second);
+        state.evaluate(&question, now).expect("an answer")
+    };
+    let (newer, older) = (ask("a", 10).rollout, ask("z", 0).rollout);
+    let [newer, older] = [newer, older].map(|rollout| rollout.canary.to_string());
+    assert_eq!((newer.as_str(), older.as_str()), ("a", "z"));
+    let shown: Vec<_> = state
+        .shown
+        .values()
+        .map(|key| key.canary.as_str())
+        .collect();
+    assert_eq!(shown, ["a"]);
+}
+
+#[test]
+fn a_rollout_without_evidence_can_be_reset() {
+    let mut state = state();
+    let now = UnixNanos::from_seconds(BEGIN);
+    let id = state
+        .evaluate(&question(0), now)
+        .expect("an answer")
+        .rollout
+        .id;
+    assert!(state.reset(&id, now));
+    assert_eq!(
+        state
+            .evaluate(&question(0), now)
+            .expect("an answer")
+            .attempt,
+        2
+    );
+    assert!(!state.reset("none", now));
+}
+
+/// Questions about rollouts that don't exist must not push out one that is being judged.
+#[test]
+fn rollouts_without_evidence_are_forgotten_first() {
+    let mut state = state();
+    let now = UnixNanos::from_seconds(BEGIN + CELL);
+    for (arm, pod) in [("v1", "a"), ("v2", "b")] {
+        state.observe(&evidence(arm, pod, BEGIN + CELL, 1.0), now);
+    }
+    state.evaluate(&question(0), now).expect("an answer");
+    state.tick(now);
+    let later = now.plus(Duration::from_secs(60));
+    for n in 0..ROLLOUTS_MAX + 10 {
+        let other = Question {
+            uid: n.to_string(),
+            canary: Arm::new("v9").expect("a name"),
+            ..question(0)
+        };
+        state.evaluate(&other, later).expect("an answer");
+    }
+    assert_eq!(state.rollouts.len(), ROLLOUTS_MAX);
+    let kept = state
+        .rollouts
+        .keys()
+        .filter(|key| key.canary.as_str() == "v2");
+    assert_eq!(kept.count(), 1);
+}
+
+#[test]
+fn services_without_pods_make_room() {
+    let mut state = state();
+    for n in 0..SERVICES_MAX {
+        let key = (String::new(), format!("gone-{n}"));
+        state.services.insert(key, Service::new(0));
+    }
+    let now = UnixNanos::from_seconds(BEGIN + CELL);
+    state.observe(&evidence("v1", "a", BEGIN + CELL, 1.0), now);
+    assert_eq!(
+        state.services.keys().map(|key| &*key.1).collect::<Vec<_>>(),
+        ["shop"]
+    );
+}
+
+/// A rollout keeps its namespace when another one of the same service shows up.
+#[test]
+fn a_second_namespace_does_not_take_a_rollout_away() {
+    let mut state = state();
+    let now = UnixNanos::from_seconds(BEGIN);
+    for namespace in ["prod", "staging"] {
+        let key = (namespace.to_owned(), "shop".to_owned());
+        state.services.insert(key, Service::new(0));
+        let evaluation = state.evaluate(&question(0), now).expect("an answer");
+        assert_eq!(
+            (evaluation.rollout.namespace.as_str(), evaluation.attempt),
+            ("prod", 1)
+        );
+    }
 }
