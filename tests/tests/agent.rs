@@ -2,6 +2,7 @@
 
 mod configuration;
 mod forwarding;
+mod https;
 mod independence;
 mod malformed;
 mod outage;
