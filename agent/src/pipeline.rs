@@ -50,6 +50,11 @@ pub enum Offer {
         /// When to come again.
         retry_after: Duration,
     },
+    /// It is queued for none, and never will be: alone it is larger than all queues together.
+    TooLarge {
+        /// Most bytes that would have fitted.
+        limit: u64,
+    },
 }
 
 /// What evidence is made from; it sees everything that is forwarded, before any destination.
@@ -131,6 +136,10 @@ impl Intake {
                 payload.items,
             );
             return Offer::Accepted;
+        }
+        let limit = state.payload_bytes_max(lanes.len());
+        if payload.bytes.len() as u64 > limit {
+            return Offer::TooLarge { limit };
         }
         if state.make_room(&lanes, payload.bytes.len()) {
             for lane in lanes {
@@ -269,9 +278,6 @@ impl State {
     fn make_room(&self, lanes: &[&Arc<Lane>], payload_bytes: usize) -> bool {
         let needed = lanes.len() as u64 * lane::cost(payload_bytes);
         let bound = self.stream_bytes_max();
-        if needed > bound {
-            return false;
-        }
         loop {
             let streams = || self.lanes.iter().filter(|lane| lane.feed() == Feed::Stream);
             let held: u64 = streams().map(|lane| lane.bytes()).sum();
@@ -286,6 +292,12 @@ impl State {
                 _ => return false,
             }
         }
+    }
+
+    /// The largest payload for so many lanes, in bytes: each counts it, though they share it.
+    fn payload_bytes_max(&self, lanes: usize) -> u64 {
+        let share = self.stream_bytes_max() / (lanes as u64).max(1);
+        share.saturating_sub(lane::cost(0))
     }
 
     fn has_tails(&self) -> bool {

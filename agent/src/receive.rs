@@ -2,7 +2,8 @@
 //!
 //! An answer is given only when the request is queued for every destination of its signal, or for
 //! none: a full queue is said as such (503 or `UNAVAILABLE`, with a delay), and the SDK keeps what
-//! it has. Bytes are relayed as they came; JSON becomes protobuf first.
+//! it has; what no queue will ever hold is refused for good (413 or `RESOURCE_EXHAUSTED`). Bytes
+//! are relayed as they came; JSON becomes protobuf first.
 
 use std::future::Future;
 use std::sync::Arc;
@@ -16,7 +17,7 @@ use davy_transport::{Answer, Body, Export, Refusals, ServerOptions};
 use tokio::net::TcpListener;
 
 use crate::pipeline::{Intake, Observation, Offer};
-use crate::telemetry::Telemetry;
+use crate::telemetry::{LARGER_THAN_QUEUE, Telemetry};
 
 /// A source of OTLP; each of the agent's listeners takes gRPC and HTTP alike.
 #[derive(Clone, Debug)]
@@ -88,6 +89,14 @@ impl Receiver {
             Offer::Full { retry_after } => {
                 telemetry.refused(self.source, "full");
                 Answer::Overloaded { retry_after }
+            }
+            Offer::TooLarge { limit } => {
+                telemetry.refused(self.source, LARGER_THAN_QUEUE);
+                let message = format!(
+                    "request is larger than {limit} bytes, the most that the queues \
+                     (spool.max_bytes) have room for"
+                );
+                Answer::TooLarge { message }
             }
         }
     }

@@ -277,11 +277,14 @@ fn hand_over(intake: &Intake, at: UnixNanos, translated: Translated, is_up: bool
         let metrics = Arc::new(if is_up { request } else { Default::default() });
         intake.observe(Observation::Scraped { at, metrics });
     }
-    if let Offer::Full { .. } = intake.offer(payload) {
-        // The app is not asked again for what it said at this moment: the scrape is lost.
-        let telemetry = intake.telemetry();
-        telemetry.dropped(Signal::Metrics, "all", DropReason::QueueFull, items);
-    }
+    // The app is not asked again for what it said at this moment: a scrape without room is lost.
+    let reason = match intake.offer(payload) {
+        Offer::Accepted => return,
+        Offer::Full { .. } => DropReason::QueueFull,
+        Offer::TooLarge { .. } => DropReason::LargerThanQueue,
+    };
+    let telemetry = intake.telemetry();
+    telemetry.dropped(Signal::Metrics, "all", reason, items);
 }
 
 fn count_anomalies(telemetry: &Telemetry, tally: &Tally, notes: &Notes) {

@@ -14,11 +14,11 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::{Metric, Registry};
 use std::sync::atomic::AtomicU64;
 
-pub use labels::DropReason;
 use labels::{
     BuildLabels, DestinationLabels, DropLabels, KindLabels, LaneLabels, OutcomeLabels,
     RefusalLabels, SourceLabels, TargetLabels,
 };
+pub use labels::{DropReason, LARGER_THAN_QUEUE};
 
 type Seconds = Gauge<f64, AtomicU64>;
 

@@ -68,12 +68,34 @@ fn a_dead_destination_loses_its_own_oldest_and_no_other() {
     assert_eq!(dropped(&intake), expected);
     assert_eq!(
         intake.offer(payload(Signal::Metrics, 1000, 1)),
-        Offer::Full {
-            retry_after: RETRY_AFTER
-        },
-        "larger than all room there is"
+        Offer::TooLarge { limit: 936 },
+        "coming again would not help"
     );
-    assert_eq!(alive.counts().queued, 3);
+    assert_eq!((dead.counts().queued, alive.counts().queued), (3, 3));
+    assert_eq!(
+        intake.offer(payload(Signal::Metrics, 936, 1)),
+        Offer::Accepted
+    );
+    assert_eq!((dead.counts().queued, alive.counts().queued), (0, 1));
+}
+
+/// Guarantees: whether a payload is too large depends on the bounds alone, not on what waits.
+#[test]
+fn a_payload_is_too_large_for_all_its_destinations_together() {
+    for when_full in [WhenFull::DropOldest, WhenFull::Refuse] {
+        let intake = intake(8 * 200, when_full);
+        for name in ["a", "b"] {
+            intake.add_lane(name, Signal::Logs, Feed::Stream);
+        }
+        intake.add_lane("a", Signal::Logs, Feed::Tail);
+        // Seven eighths of the bound, by two, less what a place in a queue takes.
+        let limit = 700 - 64;
+        let offered = intake.offer(payload(Signal::Logs, limit + 1, 1));
+        let limit = limit as u64;
+        assert_eq!(offered, Offer::TooLarge { limit });
+        let offered = intake.offer(payload(Signal::Logs, limit as usize, 1));
+        assert_eq!(offered, Offer::Accepted);
+    }
 }
 
 #[test]

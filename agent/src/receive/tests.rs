@@ -158,6 +158,31 @@ async fn a_full_queue_is_said_and_nothing_is_half_taken() {
     assert_eq!(lane.counts().pushed, taken);
 }
 
+/// Guarantees: what no queue will ever hold is refused for good, so no sender repeats it for ever,
+/// and counted by a reason of its own.
+#[tokio::test]
+async fn what_no_queue_will_hold_is_refused_for_good() {
+    let (address, intake, lane) = start(250).await;
+    for protocol in Protocol::ALL {
+        let sent = body(protocol, &spans(10));
+        match client(address, protocol).send(Signal::Traces, sent).await {
+            Outcome::Permanent { error } => {
+                let text = error.to_string();
+                assert!(text.contains("larger than 186 bytes"), "{text}");
+                let code = match protocol {
+                    Protocol::Grpc => "RESOURCE_EXHAUSTED",
+                    Protocol::HttpJson | Protocol::HttpProtobuf => "HTTP 413",
+                };
+                assert!(text.starts_with(code), "{text}");
+            }
+            other => panic!("{protocol:?}: {other:?}"),
+        }
+    }
+    assert_eq!(lane.counts().pushed, 0);
+    let refused = "source=\"otlp_http\",reason=\"larger_than_queue\"} 3";
+    assert!(intake.telemetry().encode().contains(refused));
+}
+
 #[tokio::test]
 async fn evidence_sees_what_is_relayed() {
     let (address, intake, lane) = start(1 << 20).await;

@@ -2,11 +2,16 @@
 
 use prometheus_client::encoding::EncodeLabelSet;
 
+/// The reason of what is larger than all queues together, dropped or refused.
+pub const LARGER_THAN_QUEUE: &str = "larger_than_queue";
+
 /// Why items were dropped.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum DropReason {
     /// Their destination is no longer in the configuration.
     DestinationRemoved,
+    /// Alone they are larger than all queues together.
+    LargerThanQueue,
     /// A page or line that can't be sent: it was malformed.
     Malformed,
     /// No destination takes their signal.
@@ -26,6 +31,7 @@ impl DropReason {
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::DestinationRemoved => "destination_removed",
+            Self::LargerThanQueue => LARGER_THAN_QUEUE,
             Self::Malformed => "malformed",
             Self::NoDestination => "no_destination",
             Self::Oversized => "oversized",
