@@ -21,8 +21,8 @@ use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 
 use crate::body::{Pieces, ReadError, chain, read};
-use crate::encoding::{Encoding, Inflate};
-use crate::frame::{self, Unary};
+use crate::encoding::{Encoding, Inflate, InflateError};
+use crate::frame::{self, FrameError, Unary};
 use crate::outcome::{Cause, Outcome, SendError};
 use crate::{Body, ClientTls, Compression, Endpoint, Media, Protocol, TlsError, Token, compress};
 
@@ -350,10 +350,15 @@ async fn receive_grpc(signal: Signal, response: Response<Incoming>) -> Result<Ou
     let encoding = Encoding::from_grpc(header(&head.headers, "grpc-encoding"));
     let mut unary = encoding.map(|encoding| Unary::new(encoding, RESPONSE_BYTES_MAX));
     let mut broken = !is_grpc;
+    let mut is_message = false;
     // The status is in the trailers, so a message that can't be read is passed over.
     let skip = |piece: &[u8]| {
         let pushed = unary.as_mut().map(|unary| unary.push(piece));
         broken |= !matches!(pushed, Some(Ok(())));
+        let too_large = FrameError::from(InflateError::TooLarge {
+            limit: RESPONSE_BYTES_MAX,
+        });
+        is_message = is_grpc && matches!(pushed, Some(Err(error)) if error == too_large);
         Ok::<(), ()>(())
     };
     let trailers = match read(body, RESPONSE_BYTES_MAX, skip).await {
@@ -361,7 +366,7 @@ async fn receive_grpc(signal: Signal, response: Response<Incoming>) -> Result<Ou
         Err(ReadError::Disconnected(problem)) => {
             return Err(SendError::network(Cause::Transport { problem }));
         }
-        Err(_) => return Ok(classify::grpc_too_large(head.status)),
+        Err(_) => return Ok(classify::grpc_too_large(head.status, is_message)),
     };
     let message = unary
         .filter(|_| !broken)

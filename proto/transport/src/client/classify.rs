@@ -99,12 +99,20 @@ pub(super) fn grpc(
     Outcome::failed(SendError::peer(cause, retry), after)
 }
 
-/// A response of OTLP/gRPC beyond the limit: gRPC's own rule is `RESOURCE_EXHAUSTED`, and without a
-/// delay that is not repeated; the status in its trailers was never reached.
-pub(super) fn grpc_too_large(status: StatusCode) -> Outcome {
-    let code = GrpcCode::ResourceExhausted;
+/// A response of OTLP/gRPC beyond the limit, so that the status in its trailers was never reached.
+///
+/// What is known when it `is_message`: the server has answered, and by no refusal, for gRPC servers
+/// send a message with `OK` alone. Whether items were rejected is not known. So the data counts as
+/// taken, with a warning: repeating it, or halves of it, would double it. Anything else is an error
+/// by its HTTP status, as it is when it is short.
+pub(super) fn grpc_too_large(status: StatusCode, is_message: bool) -> Outcome {
+    if is_message && status.is_success() {
+        return warning("accepted, with a response beyond the limit");
+    }
+    let code = code_of(status);
     let message = format!("HTTP {status} with a response beyond the limit");
-    Outcome::failed(SendError::peer(Cause::Grpc { code, message }, false), None)
+    let retry = code.is_retryable(false);
+    Outcome::failed(SendError::peer(Cause::Grpc { code, message }, retry), None)
 }
 
 /// The code of a response without `grpc-status`

@@ -346,6 +346,35 @@ async fn networks_that_fail_are_tried_again() {
     }
 }
 
+/// Guarantees: a gRPC message beyond 4 MiB is not read, and does not make the data be sent again: the
+/// server has taken it, whatever it has to say so long about. What is no message is an error.
+#[tokio::test]
+async fn a_message_beyond_the_limit_is_an_answer_all_the_same() {
+    let long = Bytes::from(vec![b' '; RESPONSE_BYTES_MAX + 1]);
+    let length = u32::try_from(long.len()).expect("a length");
+    let framed = Bytes::from([&frame::header(false, length)[..], &long].concat());
+    for (status, content_type, sent, expected) in [
+        (200, "application/grpc", &framed, "taken"),
+        (200, "application/grpc", &long, "permanent"),
+        (200, "text/html", &framed, "permanent"),
+        (503, "text/html", &long, "retry"),
+    ] {
+        let headers = vec![("content-type", content_type.to_owned())];
+        let (address, requests, _) = scripted((status, headers, sent.clone())).await;
+        let outcome = client(config(address, Protocol::Grpc))
+            .send(Signal::Logs, body(Protocol::Grpc))
+            .await;
+        let found = match outcome {
+            Outcome::Warning { .. } => "taken",
+            Outcome::Permanent { .. } => "permanent",
+            Outcome::Retry { .. } => "retry",
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(found, expected, "{status} {content_type}");
+        assert_eq!(requests.load(Ordering::Relaxed), 1);
+    }
+}
+
 #[tokio::test]
 async fn headers_and_tokens_travel() {
     let dir = tempfile::tempdir().expect("directory");
