@@ -58,7 +58,9 @@ pub(super) fn config(root: &Node, collector: &Collector) -> (Config, Vec<String>
         export,
         spool,
     };
-    if config.export.is_empty() && config.gate.is_none() && !top.has("export") && !top.has("gate") {
+    // A destination that is there with a mistake is told of by that one.
+    let is_mistaken = ["export", "gate"].map(|key| collector.is_mistaken(key));
+    if config.export.is_empty() && config.gate.is_none() && is_mistaken == [false, false] {
         top.mistake(
             "export",
             "no destination is named; set OTEL_EXPORTER_OTLP_ENDPOINT, or `export` in the file \
@@ -104,11 +106,14 @@ fn each<T>(
 
 fn tail(mut reader: Reader<'_>, resource: &Resource) -> TailSettings {
     let paths = reader.strings("paths", &[]);
-    if paths.is_empty() && !reader.has("paths") {
-        reader.mistake(
-            "paths",
-            "is required: the files to follow, such as /var/log/app/*.log",
-        );
+    if paths.is_empty() {
+        let what = if reader.has("paths") {
+            "names no file"
+        } else {
+            "is required"
+        };
+        let message = format!("{what}: the files to follow, such as /var/log/app/*.log");
+        reader.mistake("paths", message);
     }
     let format = reader.choice_or_first("format", &Format::ALL);
     let zone = reader.optional("timezone", |text| {

@@ -237,6 +237,38 @@ fn all_mistakes_at_once() {
     );
 }
 
+/// Guarantees: a list that is there and names nothing, where something is needed, is a mistake.
+#[test]
+fn empty_lists_are_mistakes() {
+    let none = "no destination is named; set OTEL_EXPORTER_OTLP_ENDPOINT, or `export` in the file \
+                (a gate alone, DAVY_GATE_ENDPOINT, is enough too)";
+    check_mistakes(
+        "version: 1\n\
+         logs:\n\
+         - {paths: []}\n\
+         - {paths: [a, '']}\n\
+         export: []\n",
+        &[],
+        &[
+            "davy.yaml:3: logs[0].paths: names no file: the files to follow, such as \
+             /var/log/app/*.log",
+            "davy.yaml:4: logs[1].paths[1]: is empty",
+            &format!("davy.yaml:5: export: {none}"),
+        ],
+    );
+    check_mistakes(
+        "version: 1\nexport: [{endpoint: 'http://a:1', signals: []}]\n",
+        &[("DAVY_LOG_PATHS", ",")],
+        &[
+            "DAVY_LOG_PATHS: logs[0].paths: names no file: the files to follow, such as \
+             /var/log/app/*.log",
+            "davy.yaml:2: export[0].signals: names no signal",
+        ],
+    );
+    let alone = "version: 1\nexport: []\ngate: {endpoint: 'http://gate:4319'}\n";
+    assert!(read(alone, &[]).config.gate.is_some());
+}
+
 #[test]
 fn a_target_has_tls_and_credentials() {
     let text = "version: 1\nexport: [{endpoint: 'http://a:1'}]\n\
