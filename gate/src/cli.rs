@@ -29,6 +29,8 @@ pub enum Command {
     Check(Check),
     /// Judge recorded evidence again: a line for each change of verdict, then the final one.
     Replay(Replay),
+    /// Simulate rollouts: how often the judge is wrong and how long it takes, beside other methods.
+    Simulate(Simulate),
     /// Read a policy, report all its mistakes; with a rate, the expected time to each decision.
     CheckPolicy(CheckPolicy),
     /// Ask a running gate whether it is alive: exit 0 when it is (for images without a shell).
@@ -138,6 +140,41 @@ pub struct CheckPolicy {
     /// Error rate of the baseline, in [0, 1).
     #[arg(long, value_name = "E", default_value_t = 0.0012)]
     pub errors: f64,
+}
+
+/// Options of `simulate`.
+#[derive(Debug, clap::Args)]
+#[command(after_help = SIMULATE_HELP)]
+pub struct Simulate {
+    /// Scenario to run; repeat or separate by commas for more. All when left out; `list` prints
+    /// each with what it models.
+    #[arg(long, value_name = "S", value_delimiter = ',')]
+    pub scenario: Vec<String>,
+    /// Rollouts of each scenario.
+    #[arg(long, value_name = "N", default_value_t = 200)]
+    pub runs: u64,
+    /// Seed: the same one gives the same result, on every machine.
+    #[arg(long, value_name = "K", default_value_t = 1)]
+    pub seed: u64,
+    /// Form of the result on standard output; progress goes to standard error.
+    #[arg(long, value_name = "FORM", default_value = "text")]
+    pub output: SimulateOutput,
+}
+
+const SIMULATE_HELP: &str = "\
+Each scenario is a rollout of half an hour, judged every 5 s by the judge that `serve` uses, under
+the standard policy, and by what others decide by. A first look:
+  davy-gate simulate --runs 50 --scenario drift,noisy-node,slower";
+
+/// Forms of a simulation's result.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
+pub enum SimulateOutput {
+    /// A table for each scenario.
+    Text,
+    /// All figures as one JSON object.
+    Json,
+    /// False rollbacks against time to a verdict, a picture.
+    Svg,
 }
 
 /// Options of `health`.

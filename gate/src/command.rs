@@ -6,6 +6,7 @@ mod health;
 mod replay;
 mod serve;
 mod session;
+mod simulate;
 mod summary;
 
 use std::process::ExitCode;
@@ -29,6 +30,7 @@ pub fn run(command: Command) -> ExitCode {
         Command::Serve(options) => on_runtime(serve::run(options)),
         Command::Check(options) => on_runtime(check::run(options)),
         Command::Replay(options) => replay::run(&options),
+        Command::Simulate(options) => simulate::run(&options),
         Command::CheckPolicy(options) => check_policy::run(&options),
         Command::Health(options) => on_runtime(health::run(options)),
         Command::Version => {
