@@ -25,12 +25,13 @@ fn every_method_has_a_point_a_ring_and_a_legend() {
             tally("slower", Verdict::Rollback, 7),
             tally("safety-cpu", Verdict::Rollback, 9),
             tally("stalls", Verdict::Undecided, 360),
+            tally("leak", Verdict::Approve, 60),
         ],
     );
     let svg = svg(&report);
     let count = |part: &str| svg.matches(part).count();
-    // A point, a ring and a mark of the legend for each; none of what never decides or of edges
-    // of safety.
+    // A point, a ring and a mark of the legend for each; none of what never decides, of a bad
+    // canary that was approved, or of edges of safety.
     assert_eq!(count("<circle"), 3 * Method::ALL.len());
     assert_eq!(count("fill=\"none\""), Method::ALL.len());
     assert_eq!(count("<title>"), 1 + 2 * Method::ALL.len());
