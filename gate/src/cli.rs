@@ -180,7 +180,8 @@ pub enum SimulateOutput {
 /// Options of `health`.
 #[derive(Debug, clap::Args)]
 pub struct Health {
-    /// HTTP address of the gate.
+    /// HTTP address of the gate, or `https://HOST:PORT` where it speaks TLS; its certificate is not
+    /// verified.
     #[arg(
         long,
         value_name = "HOST:PORT",

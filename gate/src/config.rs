@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use davy_config::{Collector, Mistakes, Node, Origin, Reader, Value, parse};
+use davy_transport::ServerTls;
 
 use crate::actuate::{Actuators, CommandTemplate, DEFAULT_TIMEOUT};
 
@@ -15,6 +16,9 @@ use crate::actuate::{Actuators, CommandTemplate, DEFAULT_TIMEOUT};
 pub const DEFAULT_OTLP: &str = "127.0.0.1:4319";
 /// Where the API and the page are served unless configured.
 pub const DEFAULT_HTTP: &str = "127.0.0.1:9467";
+
+/// Shortest token, in bytes.
+const TOKEN_BYTES_MIN: usize = 8;
 
 /// What `serve` runs by.
 #[derive(Clone, Debug, PartialEq)]
@@ -36,8 +40,11 @@ pub struct Listen {
     pub otlp: SocketAddr,
     /// API and page.
     pub http: SocketAddr,
-    /// Certificate chain and key, PEM files, of both listeners.
-    pub tls: Option<(PathBuf, PathBuf)>,
+    /// Certificate, key and authorities of clients, for both listeners; they could be used when the
+    /// configuration was read.
+    pub tls: Option<ServerTls>,
+    /// What people call the API by, where that is not its address; without the slash at its end.
+    pub url: Option<String>,
     /// Bearer tokens, any of which opens both listeners; empty: none is asked for.
     pub tokens: Vec<String>,
 }
@@ -47,7 +54,14 @@ const VARIABLES: &[(&str, &[&str])] = &[
     ("DAVY_GATE_OTLP", &["listen", "otlp"]),
     ("DAVY_GATE_HTTP", &["listen", "http"]),
     ("DAVY_GATE_INSECURE", &["listen", "insecure"]),
+    (
+        "DAVY_GATE_TLS_CERTIFICATE",
+        &["listen", "tls", "certificate"],
+    ),
+    ("DAVY_GATE_TLS_KEY", &["listen", "tls", "key"]),
+    ("DAVY_GATE_TLS_CLIENT_CA", &["listen", "tls", "client_ca"]),
     ("DAVY_GATE_TOKENS", &["listen", "tokens"]),
+    ("DAVY_GATE_URL", &["listen", "url"]),
     ("DAVY_GATE_POLICIES", &["policies", "files"]),
 ];
 
@@ -69,7 +83,8 @@ impl Config {
         };
         let mut root = parse(file, text, &environment)?.root;
         for (name, path) in VARIABLES {
-            if let Some(value) = environment(name) {
+            // An empty variable counts as not set.
+            if let Some(value) = environment(name).filter(|value| !value.is_empty()) {
                 root.put(path, laid_over(name, &value));
             }
         }
@@ -116,17 +131,13 @@ fn listen(top: &mut Reader<'_>) -> Listen {
     let mut reader = top.nested("listen");
     let insecure = reader.bool("insecure", false);
     let tokens = secrets(&mut reader);
-    let tls = reader.optional_nested("tls").and_then(|mut tls| {
-        let pair = (
-            tls.required_string("certificate"),
-            tls.required_string("key"),
-        );
-        tls.finish();
-        Some((PathBuf::from(pair.0?), PathBuf::from(pair.1?)))
-    });
+    let url = reader.url("url");
+    let has_tls = reader.has("tls");
+    let tls = reader.optional_nested("tls").and_then(tls);
+    let has_tokens = reader.has("tokens");
     let mut address = |key, default: &str| {
         let found = reader.or(key, socket, socket(default).unwrap_or_else(|_| loopback()));
-        if !found.ip().is_loopback() && tls.is_none() && tokens.is_empty() && !insecure {
+        if !found.ip().is_loopback() && !has_tls && !has_tokens && !insecure {
             reader.mistake(
                 key,
                 "is reachable from other machines: configure listen.tokens or listen.tls, or \
@@ -141,8 +152,34 @@ fn listen(top: &mut Reader<'_>) -> Listen {
         otlp,
         http,
         tls,
+        url,
         tokens,
     }
+}
+
+/// The files of TLS; they are looked at now, so that an unfit one is a mistake with its line.
+fn tls(mut reader: Reader<'_>) -> Option<ServerTls> {
+    let certificate = reader.required_string("certificate").map(PathBuf::from);
+    let key = reader.required_string("key").map(PathBuf::from);
+    let client_ca = reader.string("client_ca").map(PathBuf::from);
+    let files = certificate.zip(key).map(|(cert, key)| ServerTls {
+        cert,
+        key,
+        client_ca,
+    });
+    for mistake in files.iter().flat_map(ServerTls::mistakes) {
+        let path = mistake.path();
+        let is = |file: Option<&PathBuf>| file.map(PathBuf::as_path) == path;
+        let of = files.as_ref();
+        let key = match of {
+            Some(files) if is(Some(&files.key)) => "key",
+            Some(files) if is(files.client_ca.as_ref()) => "client_ca",
+            _ => "certificate",
+        };
+        reader.mistake(key, mistake.to_string());
+    }
+    reader.finish();
+    files
 }
 
 /// Tokens, without showing them.
@@ -154,12 +191,26 @@ fn secrets(reader: &mut Reader<'_>) -> Vec<String> {
         Value::List(items) => items.as_slice(),
         _ => std::slice::from_ref(node),
     };
+    if items.is_empty() {
+        reader.mistake("tokens", "names no token");
+    }
     let mut tokens = Vec::new();
     for item in items {
-        match &item.value {
-            Value::Scalar(text) if text.len() >= 8 => tokens.push(text.clone()),
-            Value::Scalar(_) => reader.mistake("tokens", "a token has at least 8 characters"),
-            _ => reader.mistake("tokens", "expected a list of texts"),
+        // A variable made of a file may end with a new line.
+        let text = match &item.value {
+            Value::Scalar(text) => text.trim(),
+            _ => {
+                reader.mistake("tokens", "expected a list of texts");
+                continue;
+            }
+        };
+        if text.len() < TOKEN_BYTES_MIN {
+            reader.mistake("tokens", "a token has at least 8 characters");
+        } else if !text.bytes().all(|byte| byte.is_ascii_graphic()) {
+            let message = "a token is of ASCII letters, digits and signs: no header carries more";
+            reader.mistake("tokens", message);
+        } else {
+            tokens.push(text.to_owned());
         }
     }
     tokens
@@ -254,6 +305,63 @@ gate.yaml:2: listen.http: expected an address such as 127.0.0.1:9467, found \"no
 gate.yaml:4: actuators.on_approve.command: unknown placeholder {cannary}
 gate.yaml:5: polices: unknown key; did you mean policies?";
         assert_eq!(read(text).expect_err("mistakes"), expected);
+    }
+
+    #[test]
+    fn unfit_certificates_are_mistakes_of_their_keys() {
+        let text = "version: 1\nlisten:\n  http: \"0.0.0.0:9467\"\n  tls:\n    \
+                    certificate: /none/a.pem\n    key: /none/a.key\n    client_ca: /none/ca.pem\n";
+        let expected = "\
+gate.yaml:5: listen.tls.certificate: /none/a.pem: no certificate: \
+I/O error: No such file or directory (os error 2)
+gate.yaml:6: listen.tls.key: /none/a.key: no private key: \
+I/O error: No such file or directory (os error 2)
+gate.yaml:7: listen.tls.client_ca: /none/ca.pem: no certificate: \
+I/O error: No such file or directory (os error 2)";
+        assert_eq!(read(text).expect_err("mistakes"), expected);
+        let half = "version: 1\nlisten:\n  tls: {certificate: /none/a.pem}\n";
+        let expected = "gate.yaml:3: listen.tls.key: is required";
+        assert_eq!(read(half).expect_err("a mistake"), expected);
+    }
+
+    #[test]
+    fn addresses_of_other_machines_need_a_guard() {
+        let anywhere = |guard: &str| {
+            let text =
+                format!("version: 1\nlisten: {{http: \"0.0.0.0:1\", otlp: \"[::]:1\"{guard}}}\n");
+            read(&text)
+        };
+        for (guard, mistakes) in [
+            ("", 2),
+            (", insecure: false", 2),
+            (", insecure: true", 0),
+            (", tokens: [long-enough]", 0),
+            // What is wrong with the guard is enough to say.
+            (", tokens: [short]", 1),
+            (", tokens: []", 1),
+            (", tokens: [\"two words\"]", 1),
+            (", tls: {certificate: /none}", 1),
+        ] {
+            let found = anywhere(guard).err().map_or(0, |text| text.lines().count());
+            assert_eq!(found, mistakes, "{guard}: {:?}", anywhere(guard));
+        }
+    }
+
+    #[test]
+    fn tokens_lose_the_white_space_of_files_and_are_never_empty() {
+        let environment = |name: &str| match name {
+            "DAVY_GATE_TOKENS" => Some("first-token\n, second-token".to_owned()),
+            "DAVY_GATE_URL" => Some("https://gate.example/davy/".to_owned()),
+            "DAVY_GATE_HTTP" => Some(String::new()),
+            _ => None,
+        };
+        let config = Config::read("gate.yaml", "", &environment).expect("no mistake");
+        assert_eq!(config.listen.tokens, ["first-token", "second-token"]);
+        let url = config.listen.url.as_deref();
+        assert_eq!(url, Some("https://gate.example/davy"));
+        assert_eq!(config.listen.http.to_string(), DEFAULT_HTTP);
+        let blank = read("version: 1\nlisten: {tokens: [\"          \"]}\n");
+        assert!(blank.is_err(), "an empty token would open nothing");
     }
 
     #[test]

@@ -11,6 +11,7 @@ pub mod command;
 pub mod config;
 pub mod engine;
 mod figures;
+pub mod listeners;
 pub mod page;
 pub mod policies;
 pub mod receive;

@@ -27,7 +27,7 @@ pub struct RolloutView {
 const LEGEND: &str = "<p class=note>● ratio of canary to baseline · <b>━</b> where it lies, as \
      far as proved · <span class=bad>┃</span> rolled back when proved above · \
      <span class=good>┃</span> approved when proved below · ┆ equal</p>\n";
-const STYLE: &str = include_str!("page/style.css");
+pub(crate) const STYLE: &str = include_str!("page/style.css");
 
 /// The page of all rollouts, the latest first.
 pub fn rollouts(views: &[RolloutView]) -> String {
@@ -194,7 +194,7 @@ fn document(title: &str, body: &str) -> String {
     )
 }
 
-fn escape(text: &str) -> String {
+pub(crate) fn escape(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {
         match c {

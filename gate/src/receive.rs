@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use davy_agent_core::json;
 use davy_proto::Signal;
-use davy_transport::{Answer, Body, Export, Handler, Refusals as _, handler};
+use davy_transport::{Answer, Body, Export, Handler, handler};
 use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequest;
 use prost::Message;
 
@@ -23,7 +23,7 @@ pub fn evidence(engine: Engine, telemetry: Arc<Telemetry>) -> Handler {
                 Answer::Overloaded { .. } => "overloaded",
                 _ => return answer,
             };
-            telemetry.refused(reason);
+            telemetry.refused_request(reason);
             answer
         }
     })

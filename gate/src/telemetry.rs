@@ -1,5 +1,6 @@
 //! The gate's own metrics, all of them; a field's comment is its HELP.
 
+use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
 use davy_proto::verdict::{Evaluation, Verdict};
@@ -45,6 +46,22 @@ pub struct WhatLabel {
     pub what: &'static str,
 }
 
+/// A listener and a reason, both from fixed lists.
+#[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
+pub struct CutLabels {
+    /// The listener: `http` or `otlp`.
+    pub listener: &'static str,
+    /// Why.
+    pub reason: &'static str,
+}
+
+/// How it went, from a fixed list.
+#[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
+pub struct OutcomeLabel {
+    /// `ok` or `failed`.
+    pub result: &'static str,
+}
+
 /// A result, from a fixed list.
 #[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
 pub struct ResultLabels {
@@ -64,6 +81,10 @@ pub struct Telemetry {
     pub refused: Family<ReasonLabel, Counter>,
     /// Requests with evidence of which nothing was taken, by reason.
     pub refused_requests: Family<ReasonLabel, Counter>,
+    /// Connections ended before they asked anything more, by listener and reason.
+    pub cut_connections: Family<CutLabels, Counter>,
+    /// Changes of the certificate's files, by whether they could be used.
+    pub certificate_renewals: Family<OutcomeLabel, Counter>,
     /// Evaluations answered.
     pub evaluations: Counter,
     /// Requests to the API that were refused, by reason.
@@ -88,6 +109,8 @@ impl Telemetry {
             windows: Counter::default(),
             refused: Family::default(),
             refused_requests: Family::default(),
+            cut_connections: Family::default(),
+            certificate_renewals: Family::default(),
             evaluations: Counter::default(),
             problems: Family::default(),
             actuations: Family::default(),
@@ -114,6 +137,18 @@ impl Telemetry {
             "refused_requests",
             "Requests with evidence of which nothing was taken, by reason",
             requests,
+        );
+        let cut = telemetry.cut_connections.clone();
+        registry.register(
+            "cut_connections",
+            "Connections ended before they asked anything more, by listener and reason",
+            cut,
+        );
+        let renewals = telemetry.certificate_renewals.clone();
+        registry.register(
+            "certificate_renewals",
+            "Changes of the certificate's files, by whether they could be used",
+            renewals,
         );
         let evaluations = telemetry.evaluations.clone();
         registry.register("evaluations", "Evaluations answered", evaluations);
@@ -216,11 +251,37 @@ impl Telemetry {
     }
 }
 
-impl Refusals for Telemetry {
+impl Telemetry {
+    /// Counts a request with evidence that was refused.
+    pub fn refused_request(&self, reason: &'static str) {
+        let labels = ReasonLabel { reason };
+        self.refused_requests.get_or_create(&labels).inc();
+    }
+
+    /// Counts a request to the API that was refused.
+    pub fn problem(&self, reason: &'static str) {
+        self.problems.get_or_create(&ReasonLabel { reason }).inc();
+    }
+}
+
+/// Counts what a listener refuses by itself.
+#[derive(Debug)]
+pub struct Counted {
+    /// The listener: `http` or `otlp`.
+    pub listener: &'static str,
+    /// Where it is counted.
+    pub telemetry: Arc<Telemetry>,
+}
+
+impl Refusals for Counted {
     fn refused(&self, reason: &'static str) {
-        self.refused_requests
-            .get_or_create(&ReasonLabel { reason })
-            .inc();
+        self.telemetry.refused_request(reason);
+    }
+
+    fn cut(&self, reason: &'static str) {
+        let listener = self.listener;
+        let labels = CutLabels { listener, reason };
+        self.telemetry.cut_connections.get_or_create(&labels).inc();
     }
 }
 

@@ -1,10 +1,13 @@
 //! The gate as a real process: asked as Argo and scripts do, fed as agents and collectors do.
 
+mod access;
 mod api;
 mod check;
 mod evidence;
+mod listeners;
 mod otlp;
 mod rollout;
+mod tls;
 
 use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};

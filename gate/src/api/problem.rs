@@ -50,6 +50,12 @@ impl Problem {
         Self::new(StatusCode::PAYLOAD_TOO_LARGE, "content too large", detail)
     }
 
+    /// A request that did not arrive, or was not answered, in time.
+    pub fn timeout() -> Self {
+        let detail = "the request took too long";
+        Self::new(StatusCode::REQUEST_TIMEOUT, "request timeout", detail)
+    }
+
     /// Any other status.
     pub fn new(status: StatusCode, title: &'static str, detail: impl Into<String>) -> Self {
         let detail: String = detail.into();

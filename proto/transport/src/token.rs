@@ -43,7 +43,7 @@ impl Token {
     }
 
     /// The token in an `Authorization: Bearer` header.
-    pub(crate) fn presented(headers: &HeaderMap) -> Option<Self> {
+    pub fn presented(headers: &HeaderMap) -> Option<Self> {
         let value = headers.get(AUTHORIZATION)?.to_str().ok()?;
         let (scheme, token) = value.split_once(' ')?;
         scheme
@@ -52,7 +52,7 @@ impl Token {
     }
 
     /// Whether any of `accepted` is the one presented; all are compared.
-    pub(crate) fn is_any(&self, accepted: &[Self]) -> bool {
+    pub fn is_any(&self, accepted: &[Self]) -> bool {
         accepted
             .iter()
             .fold(false, |found, token| found | token.matches(self))

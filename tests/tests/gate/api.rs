@@ -5,18 +5,17 @@ use std::time::{Duration, SystemTime};
 use davy_proto::Signal;
 use davy_tests::kit::gate::{Gate, evaluation};
 use davy_tests::kit::http;
-use davy_tests::kit::process::Process;
 use davy_transport::{
     Bearer, Body, Cause, Client, ClientConfig, ClientTls, Compression, Endpoint, GrpcCode, Outcome,
     Protocol, Token,
 };
 use prost::Message;
 
+use super::access::{TOKENS, metric};
 use super::otlp::{Pod, request};
 use super::{QUESTION, folder, last_cell_end, start};
 
 const EVALUATE: &str = "/v1/evaluate";
-const TOKENS: &str = "listen: {tokens: [first-token, second-token]}\n";
 
 /// A request, and the status and the words that answer it.
 type Case<'a> = (&'a str, &'a str, &'a [u8], u16, &'a [&'a str]);
@@ -194,47 +193,6 @@ fn every_question_is_answered_with_a_verdict_or_a_problem() {
     );
 }
 
-/// Scenario: a gate with tokens is asked without one, with a wrong one, and with each of its own.
-/// Guarantees: everything but operations is closed; 401 says which scheme opens it.
-#[test]
-fn the_api_of_a_gate_with_tokens_is_closed() {
-    let folder = folder();
-    let gate = start(folder.path(), TOKENS);
-    let ask = |method: &str, path: &str, header: Option<&str>| {
-        let headers: Vec<_> = header
-            .map(|value| ("authorization", value))
-            .into_iter()
-            .collect();
-        let body = if method == "POST" { QUESTION } else { "" };
-        http::send(&gate.http, method, path, &headers, body.as_bytes()).expect("an answer")
-    };
-    let wrong = [
-        None,
-        Some("Bearer wrong-token"),
-        Some("Basic first-token"),
-        Some("first-token"),
-    ];
-    let (right, other) = (Some("Bearer first-token"), Some("bearer second-token"));
-    for header in wrong {
-        for (method, path) in [("POST", EVALUATE), ("GET", "/v1/rollouts"), ("GET", "/")] {
-            let response = ask(method, path, header);
-            assert_eq!(response.status, 401, "{path} {header:?}");
-            evaluation(&response).expect("a problem");
-            let head = response.head.to_ascii_lowercase();
-            assert!(head.contains("www-authenticate: bearer"), "{head}");
-        }
-    }
-    for header in [right, other] {
-        let response = ask("POST", EVALUATE, header);
-        assert_eq!(response.status, 200, "{}", response.text());
-        evaluation(&response).expect("an evaluation");
-        assert_eq!(ask("GET", "/", header).status, 200);
-    }
-    for path in ["/livez", "/readyz", "/version", "/metrics"] {
-        assert_eq!(ask("GET", path, None).status, 200, "{path}");
-    }
-}
-
 /// Scenario: evidence comes to a gate with tokens over HTTP and gRPC, without and with a token.
 /// Guarantees: without the right one it is refused as unauthenticated and nothing is counted.
 #[tokio::test]
@@ -259,11 +217,7 @@ async fn evidence_needs_the_token_too() {
             }
         }
     }
-    assert_eq!(
-        gate.metric("davy_gate_windows_total", &[])
-            .expect("metrics"),
-        0.0
-    );
+    assert_eq!(metric(&gate, "davy_gate_windows_total", &[]), 0.0);
     let body = Body::Protobuf(body.into());
     for (protocol, token) in [
         (Protocol::Grpc, "first-token"),
@@ -273,28 +227,7 @@ async fn evidence_needs_the_token_too() {
         let outcome = client.send(Signal::Metrics, body.clone()).await;
         assert_eq!(outcome, Outcome::Accepted, "{protocol:?}");
     }
-    assert_eq!(
-        gate.metric("davy_gate_windows_total", &[])
-            .expect("metrics"),
-        1.0
-    );
-}
-
-/// Scenario: TLS is asked for, which this version does not speak.
-/// Guarantees: the gate does not start in the clear instead: exit 64, and why.
-#[test]
-fn a_gate_that_should_speak_tls_never_speaks_in_the_clear() {
-    let folder = folder();
-    let config = "version: 1\nlisten: {tls: {certificate: /c.pem, key: /k.pem}}\n";
-    let path = folder.path().join("gate.yaml");
-    std::fs::write(&path, config).expect("a configuration");
-    let mut command = std::process::Command::new(super::GATE);
-    command.env_clear().arg("serve").arg("--config").arg(path);
-    let mut process = Process::start("gate", &mut command, &folder.path().join("gate.out"));
-    let process = process.as_mut().expect("it starts");
-    let status = process.wait(Duration::from_secs(20)).expect("it ends");
-    assert_eq!(status.code(), Some(64), "{}", process.log());
-    assert!(process.log().contains("listen.tls"), "{}", process.log());
+    assert_eq!(metric(&gate, "davy_gate_windows_total", &[]), 1.0);
 }
 
 fn client(authority: &str, protocol: Protocol, token: Option<&str>) -> Client {
