@@ -308,6 +308,15 @@ gate.yaml:5: polices: unknown key; did you mean policies?";
     }
 
     #[test]
+    fn the_guide_lists_every_variable_and_its_key() {
+        let guide = include_str!("../../docs/configuration.md");
+        for (name, path) in VARIABLES {
+            let row = format!("| `{}` | `{name}` |", path.join("."));
+            assert!(guide.contains(&row), "docs/configuration.md lacks {row}");
+        }
+    }
+
+    #[test]
     fn unfit_certificates_are_mistakes_of_their_keys() {
         let text = "version: 1\nlisten:\n  http: \"0.0.0.0:9467\"\n  tls:\n    \
                     certificate: /none/a.pem\n    key: /none/a.key\n    client_ca: /none/ca.pem\n";
