@@ -18,7 +18,7 @@ use std::borrow::Cow;
 
 pub use error::{LineError, PageError, Piece, Reason};
 pub use family::{Format, Kind, Role};
-pub use protobuf::{Buckets, Native};
+pub use protobuf::{Buckets, FloatBuckets, Native};
 pub use sniff::{ACCEPT, sniff};
 
 mod error;
@@ -137,6 +137,12 @@ impl<'a> Page<'a> {
         natives
             .take_while(|native| (native.family, native.first_label) == key)
             .find(|native| native.time_unix_nano == sample.time_unix_nano)
+    }
+
+    /// Returns a native histogram's labels, as [`Self::labels`] does.
+    pub fn native_labels(&self, native: &Native<'_>) -> &[Label<'a>] {
+        let (from, to) = (native.first_label as usize, native.end_label as usize);
+        self.labels.get(from..to).unwrap_or_default()
     }
 
     /// Returns a native histogram's exemplars.

@@ -133,6 +133,9 @@ pub enum Reason {
     /// Exemplar where the format has none.
     #[error("exemplar where the format has none")]
     ExemplarMisplaced,
+    /// Exemplar is above its bucket's bound.
+    #[error("exemplar is above its bucket's bound")]
+    ExemplarOutside,
     /// Exemplar's labels are longer than 128 characters.
     #[error("exemplar's labels are longer than 128 characters")]
     ExemplarTooLong,
@@ -157,6 +160,12 @@ pub enum Reason {
     /// Space is missing.
     #[error("space is missing")]
     MissingSeparator,
+    /// Name could be that of another family's sample.
+    #[error("name could be that of another family's sample")]
+    NameClash,
+    /// Name begins with an underscore, which is reserved.
+    #[error("name begins with an underscore, which is reserved")]
+    NameReserved,
     /// Name is longer than allowed.
     #[error("name is longer than allowed")]
     NameTooLong,
@@ -172,6 +181,9 @@ pub enum Reason {
     /// Tokens are not separated by one space.
     #[error("tokens are not separated by one space")]
     NotOneSpace,
+    /// Value of a quantile is negative.
+    #[error("value of a quantile is negative")]
+    QuantileNegative,
     /// Quantile is not between 0 and 1.
     #[error("quantile is not between 0 and 1")]
     QuantileOutOfRange,
@@ -181,6 +193,9 @@ pub enum Reason {
     /// Backslash is not followed by a backslash, `n` or a quote.
     #[error("backslash is not followed by a backslash, `n` or a quote")]
     StrayBackslash,
+    /// Histogram has a sum and a negative bound.
+    #[error("histogram has a sum and a negative bound")]
+    SumOfNegatives,
     /// Sample's name does not fit its family's type.
     #[error("sample's name does not fit its family's type")]
     SuffixMismatch,

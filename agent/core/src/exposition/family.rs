@@ -53,6 +53,18 @@ impl Kind {
         }
     }
 
+    /// Returns the endings of OpenMetrics's sample names (its section "Suffixes").
+    pub(crate) fn suffixes(self) -> &'static [&'static str] {
+        match self {
+            Self::Counter => &["_total", "_created"],
+            Self::Gauge | Self::StateSet | Self::Unknown => &[""],
+            Self::GaugeHistogram => &["_gcount", "_gsum", "_bucket"],
+            Self::Histogram => &["_count", "_sum", "_bucket", "_created"],
+            Self::Info => &["_info"],
+            Self::Summary => &["_count", "_sum", "_created", ""],
+        }
+    }
+
     /// Returns what a sample is whose name is the family's plus `suffix`, or `None` when it
     /// belongs to another family.
     pub(crate) fn role(self, suffix: &str, format: Format) -> Option<Role> {
@@ -64,8 +76,11 @@ impl Kind {
             (Self::Histogram | Self::GaugeHistogram, "_bucket") => Role::Bucket,
             (Self::Histogram | Self::Summary, "_sum") => Role::Sum,
             (Self::Histogram | Self::Summary, "_count") => Role::Count,
-            (Self::GaugeHistogram, "_gsum" | "_sum") => Role::Sum,
-            (Self::GaugeHistogram, "_gcount" | "_count") => Role::Count,
+            (Self::GaugeHistogram, "_gsum") => Role::Sum,
+            (Self::GaugeHistogram, "_gcount") => Role::Count,
+            // The other formats have no such type but in protobuf, which does not write names.
+            (Self::GaugeHistogram, "_sum") if !open => Role::Sum,
+            (Self::GaugeHistogram, "_count") if !open => Role::Count,
             (Self::Summary, "") => Role::Quantile,
             (Self::Histogram | Self::GaugeHistogram, "") => return None,
             (_, "") => Role::Value,

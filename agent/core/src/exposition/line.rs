@@ -21,6 +21,10 @@ const IDENTIFIER: [bool; 256] = {
     table
 };
 
+/// The label that Prometheus keeps a series' name in: as a label of its own it would take that
+/// name's place in a backend.
+pub(crate) const NAME_LABEL: &str = "__name__";
+
 /// How strictly a line is read.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Rules {
@@ -115,6 +119,14 @@ impl<'a> Cursor<'a> {
         }
     }
 
+    /// Skips what separates a text from what is before it: one blank, the others belong to it.
+    pub(crate) fn one_blank(&mut self) -> Result<(), Reason> {
+        match self.eat(b' ') || (!self.rules.strict && self.eat(b'\t')) {
+            true => Ok(()),
+            false => Err(Reason::MissingSeparator),
+        }
+    }
+
     /// Skips blanks where they may but need not stand.
     fn optional_blanks(&mut self) -> Result<(), Reason> {
         match self.blanks() && self.rules.single_spaces() {
@@ -194,6 +206,9 @@ impl<'a> Cursor<'a> {
     ) -> Result<Option<Cow<'a, str>>, Reason> {
         self.at += 1;
         let (first, mut name) = (labels.len(), None);
+        // The grammar has the name first; anywhere is as clear, and Prometheus takes it.
+        let strict = self.rules.strict;
+        let may_be_name = |labels: &Vec<Label<'a>>| labels.len() == first || !strict;
         loop {
             self.optional_blanks()?;
             if self.peek() == Some(b'}') {
@@ -218,7 +233,7 @@ impl<'a> Cursor<'a> {
                 let value = self.quoted()?;
                 within(&key, &value, labels.len() - first, limits)?;
                 labels.push(Label { name: key, value });
-            } else if quoted && name.is_none() && labels.len() == first && !key.is_empty() {
+            } else if quoted && name.is_none() && !key.is_empty() && may_be_name(labels) {
                 name = Some(key);
             } else {
                 return Err(Reason::LabelWithoutValue);
@@ -260,7 +275,7 @@ impl<'a> Cursor<'a> {
             }
             name = name.or(inner);
             self.between_labels_and_value()?;
-        } else if !blanks {
+        } else if !blanks && !self.value_stands_apart() {
             return Err(Reason::BadName);
         } else if self.rules.single_spaces() {
             self.at -= 1;
@@ -278,6 +293,13 @@ impl<'a> Cursor<'a> {
             timestamp,
             exemplar,
         })
+    }
+
+    /// In the text format tokens "must be separated by at least one [blank] if they would otherwise
+    /// merge with the previous token": a sign or a point does not merge with a name.
+    fn value_stands_apart(&self) -> bool {
+        let is_apart = matches!(self.peek(), Some(b'+' | b'-' | b'.'));
+        is_apart && !self.rules.single_spaces()
     }
 
     /// The text format lets a value follow its `}` at once: they don't merge.
@@ -310,7 +332,13 @@ impl<'a> Cursor<'a> {
             return Err(Reason::BadExemplar);
         }
         let first_label = labels.len();
-        let bad = |_| Reason::BadExemplar;
+        let bad = |reason: Reason| {
+            if reason.is_limit() {
+                reason
+            } else {
+                Reason::BadExemplar
+            }
+        };
         if self.label_set(labels, limits).map_err(bad)?.is_some() {
             return Err(Reason::BadExemplar);
         }
@@ -368,7 +396,7 @@ fn within(name: &str, value: &str, before: usize, limits: &Limits) -> Result<(),
         Err(Reason::NameTooLong)
     } else if value.len() > limits.value_bytes {
         Err(Reason::ValueTooLong)
-    } else if name.is_empty() {
+    } else if name.is_empty() || name == NAME_LABEL {
         Err(Reason::BadLabelName)
     } else {
         Ok(())

@@ -9,7 +9,8 @@ const FAST_DIGITS_MAX: usize = 19;
 /// Which spellings of a number are allowed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Spelling {
-    /// Go's `strconv.ParseFloat`, which the text format names: hexadecimal floats too.
+    /// Go's `strconv.ParseFloat`, which the text format names: hexadecimal floats too, and `_`
+    /// between digits.
     Go,
     /// The `number` of OpenMetrics's ABNF.
     OpenMetrics,
@@ -21,6 +22,9 @@ pub(crate) fn float(text: &str, spelling: Spelling) -> Option<f64> {
     if let Some(integer) = small_integer(bytes) {
         // The cast rounds to nearest, ties to even, as parsing would.
         return Some(integer as f64);
+    }
+    if spelling == Spelling::Go && memchr::memchr(b'_', bytes).is_some() {
+        return float(&without_underscores(text)?, spelling);
     }
     let (negative, digits) = match bytes.first()? {
         b'-' => (true, text.get(1..)?),
@@ -49,6 +53,28 @@ fn small_integer(bytes: &[u8]) -> Option<u64> {
     Some(value)
 }
 
+/// Returns a number without its underscores, each of which must stand between two digits or after
+/// the prefix `0x` (Go's syntax of numbers).
+fn without_underscores(text: &str) -> Option<String> {
+    let unsigned = text.strip_prefix(['-', '+']).unwrap_or(text);
+    let prefix = unsigned.get(..2).unwrap_or_default();
+    let hex = prefix.eq_ignore_ascii_case("0x");
+    let is_digit = |byte: u8| byte.is_ascii_digit() || (hex && byte.is_ascii_hexdigit());
+    let (mut before, digits) = match hex {
+        true => (true, unsigned.get(2..)?),
+        false => (false, unsigned),
+    };
+    let mut after_underscore = false;
+    for byte in digits.bytes() {
+        if (byte == b'_' && !before) || (after_underscore && !is_digit(byte)) {
+            return None;
+        }
+        after_underscore = byte == b'_';
+        before = is_digit(byte);
+    }
+    (!after_underscore).then(|| text.replace('_', ""))
+}
+
 fn special(word: &str, signed: bool) -> Option<f64> {
     if word.eq_ignore_ascii_case("inf") || word.eq_ignore_ascii_case("infinity") {
         return Some(f64::INFINITY);
@@ -67,43 +93,80 @@ fn finite(digits: &str, spelling: Spelling) -> Option<f64> {
         .filter(|value| value.is_finite())
 }
 
-/// Reads `1F.8p-3` after its `0x`: a mantissa of at most 16 significant digits, an exponent that
-/// must be there (Go: "hexadecimal mantissa requires a 'p' exponent"), `_` between digits.
+/// Reads `1F.8p-3` after its `0x`: a mantissa of any length, and an exponent that must be there
+/// (Go: "hexadecimal mantissa requires a 'p' exponent").
 fn hexadecimal(text: &str) -> Option<f64> {
     let at = text.find(['p', 'P'])?;
     let (mantissa, exponent) = (text.get(..at)?, text.get(at + 1..)?);
     let mut value = 0u64;
-    let (mut shift, mut point, mut digits) = (0i32, false, 0usize);
+    let (mut shift, mut point, mut digits) = (0i64, false, 0usize);
     for c in mantissa.chars() {
-        match c {
-            '_' => {}
-            '.' if !point => point = true,
-            _ => {
-                let digit = u64::from(c.to_digit(16)?);
-                digits += 1;
-                if value >> 60 == 0 {
-                    value = value << 4 | digit;
-                    shift -= if point { 4 } else { 0 };
-                } else {
-                    // Beyond 64 bits only stickiness matters for rounding.
-                    value |= u64::from(digit != 0);
-                    shift += if point { 0 } else { 4 };
-                }
-            }
+        if c == '.' && !point {
+            point = true;
+            continue;
+        }
+        let digit = u64::from(c.to_digit(16)?);
+        digits += 1;
+        if value >> 60 == 0 {
+            value = value << 4 | digit;
+            shift -= if point { 4 } else { 0 };
+        } else {
+            // Beyond 64 bits only stickiness matters for rounding.
+            value |= u64::from(digit != 0);
+            shift += if point { 0 } else { 4 };
         }
     }
-    let exponent: i32 = exponent.parse().ok().filter(|e: &i32| e.abs() < 100_000)?;
+    let exponent = binary_exponent(exponent)?;
     if digits == 0 {
         return None;
     }
-    Some(scale(value as f64, exponent + shift)).filter(|value| value.is_finite())
+    nearest(value, shift.saturating_add(exponent))
 }
 
-/// Returns `value × 2^exponent` in steps that stay within the range of `f64`.
-fn scale(mut value: f64, mut exponent: i32) -> f64 {
+/// Reads an exponent; beyond 10,000 only its sign matters.
+fn binary_exponent(text: &str) -> Option<i64> {
+    let digits = text.strip_prefix(['-', '+']).unwrap_or(text);
+    if digits.is_empty() || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
+        return None;
+    }
+    let significant = digits.trim_start_matches('0');
+    let magnitude = match significant.len() {
+        0 => 0,
+        1..=4 => significant.parse().ok()?,
+        _ => 10_000,
+    };
+    Some(if text.starts_with('-') {
+        -magnitude
+    } else {
+        magnitude
+    })
+}
+
+/// Returns the `f64` nearest to `value × 2^exponent`, ties to even, or `None` beyond its range.
+fn nearest(value: u64, exponent: i64) -> Option<f64> {
+    if value == 0 {
+        return Some(0.0);
+    }
+    let lead = i64::from(value.leading_zeros());
+    let (value, exponent) = (value << lead, exponent - lead);
+    // The power of two of the first bit; below −1022 there are fewer bits than 53.
+    let first = exponent + 63;
+    let bits = (53 + (first + 1022).min(0)).max(-1);
+    let dropped = (64 - bits) as u32;
+    let kept = value.checked_shr(dropped).unwrap_or(0);
+    let rest = u128::from(value) & ((1u128 << dropped) - 1);
+    let half = 1u128 << (dropped - 1);
+    let up = rest > half || (rest == half && kept & 1 == 1);
+    let rounded = (kept + u64::from(up)) as f64;
+    let result = scale(rounded, exponent.checked_add(i64::from(dropped))?);
+    result.is_finite().then_some(result)
+}
+
+/// Returns `value × 2^exponent`, in steps that stay within the range of `f64`.
+fn scale(mut value: f64, mut exponent: i64) -> f64 {
     while exponent != 0 && value != 0.0 && value.is_finite() {
         let step = exponent.clamp(-1000, 1000);
-        value *= 2f64.powi(step);
+        value *= 2f64.powi(step as i32);
         exponent -= step;
     }
     value
@@ -183,8 +246,17 @@ mod tests {
         check("0x1F.8p-3", Some(3.9375));
         check("0x1p-1074", Some(5e-324));
         check("0x1", None);
+        check("0x0p5", Some(0.0));
+        check("0x1p-99999999999", Some(0.0));
+        check("0x1p99999999999", None);
+        check("0x1p-1075", Some(0.0));
+        check("0x1.8p-1075", Some(5e-324));
+        check("0x1.fffffffffffff8p1023", None);
+        check("1_000", Some(1000.0));
+        check("0x_1F.8_0p-3", Some(3.9375));
         for word in [
-            "", "-", "+", ".", "e5", "1e", "1_000", "1 ", "--1", "infinit", "0xp1", "½",
+            "", "-", "+", ".", "e5", "1e", "1__0", "_1", "1_", "1_.5", "1e_5", "0x1p_3", "1 ",
+            "--1", "infinit", "0xp1", "½",
         ] {
             check(word, None);
         }

@@ -15,7 +15,7 @@ use super::{Format, Kind, Label, Options, Page, PageError, Reason, Role};
 use crate::payload::walk::{Field, Message, Value, varint};
 use histogram::histogram;
 
-pub use native::{Buckets, Native};
+pub use native::{Buckets, FloatBuckets, Native};
 
 mod histogram;
 mod native;
@@ -169,6 +169,11 @@ fn metric<'a>(
             1 => label(builder, first_label, field.message()?)?,
             6 => milliseconds = whole(&field)? as i64,
             of if of == wanted => value = Some(field.message()?),
+            // The value of another type is skipped; strictly, it must be a message all the same.
+            2..=5 | 7 if builder.options.strict => {
+                let mut fields = field.message()?.fields();
+                fields.try_for_each(|field| field.map(drop))?;
+            }
             _ => {}
         }
     }

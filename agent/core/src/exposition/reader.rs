@@ -9,6 +9,9 @@ use super::line::{Cursor, Rules, unescape};
 use super::page::Builder;
 use super::{LineError, Options, Page, PageError, Reason};
 
+/// U+FEFF, with which some editors and servers begin a text.
+const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
+
 /// What a line was.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Seen {
@@ -25,6 +28,10 @@ pub(crate) fn read<'a>(
     let rules = Rules {
         format,
         strict: options.strict,
+    };
+    let bytes = match bytes.strip_prefix(BYTE_ORDER_MARK) {
+        Some(rest) if !options.strict => rest,
+        _ => bytes,
     };
     let mut builder = Builder::new(format, options, bytes.len());
     // Checked once for the whole page; only a page that isn't UTF-8 is checked line by line.
@@ -49,8 +56,8 @@ pub(crate) fn read<'a>(
         }
         let first_label = builder.labels().len();
         let seen = match line {
-            _ if eof && options.strict => Err(Reason::TrailingEof),
-            _ if eof => continue,
+            Some("") if eof && !options.strict => continue,
+            _ if eof => Err(Reason::TrailingEof),
             Some(line) => ending(line, length.is_some(), rules)
                 .and_then(|line| read_line(&mut builder, line, rules, number)),
             None => Err(Reason::BadUtf8),
@@ -64,9 +71,9 @@ pub(crate) fn read<'a>(
             }
         }
     }
-    if !eof && options.strict && format == Format::OpenMetrics {
-        let error = format.error(number.max(1), Reason::NoEof);
-        return Err(PageError::Line(error));
+    if !eof && format == Format::OpenMetrics {
+        // The page was cut short; a reader that is lenient keeps what there is, and says so.
+        refuse(&mut builder, format.error(number.max(1), Reason::NoEof))?;
     }
     builder.finish().map_err(PageError::Line)
 }
@@ -102,8 +109,10 @@ fn ending(line: &str, has_newline: bool, rules: Rules) -> Result<&str, Reason> {
         plain.len() == line.len(),
         has_newline || eof_without_newline,
     ) {
-        (false, _) => Err(Reason::CarriageReturn),
         (_, false) => Err(Reason::NoNewline),
+        // "HELP lines may contain any sequence of UTF-8 characters" (text format).
+        (false, _) if rules.format == Format::Text && plain.starts_with('#') => Ok(line),
+        (false, _) => Err(Reason::CarriageReturn),
         _ => Ok(line),
     }
 }
@@ -118,7 +127,7 @@ fn read_line<'a>(
     let line = if exact {
         line
     } else {
-        line.trim_matches([' ', '\t'])
+        line.trim_start_matches([' ', '\t'])
     };
     let mut cursor = Cursor::new(line, rules);
     match cursor.peek() {
@@ -172,10 +181,18 @@ fn comment<'a>(builder: &mut Builder<'a>, line: &'a str, rules: Rules) -> Result
     }
     // HELP and UNIT may be empty; then the space before them may be missing in the text format.
     if !cursor.is_done() || exact {
-        cursor.separator()?;
+        // OpenMetrics has one space before HELP's text, which may begin and end in others.
+        match open && keyword == "HELP" {
+            true => cursor.one_blank()?,
+            false => cursor.separator()?,
+        }
     }
     match keyword {
-        "HELP" => builder.help(name, help(cursor.rest(), rules)?)?,
+        "HELP" if open => builder.help(name, help(cursor.rest(), rules)?)?,
+        "HELP" => builder.help(
+            name,
+            help(cursor.rest().trim_end_matches([' ', '\t']), rules)?,
+        )?,
         "UNIT" => {
             let unit = cursor.rest().trim_end();
             if rules.strict && !unit.is_empty() && !is_unit_of(&name, unit) {

@@ -1,7 +1,8 @@
 //! Which format a page is in.
 //!
 //! Prometheus 3 fails a scrape whose Content-Type is missing or unknown. An agent beside one app
-//! is lenient: it looks at the page's last line, which in OpenMetrics must be `# EOF`.
+//! is lenient: it looks at how the page begins, and at its last line, which in OpenMetrics must be
+//! `# EOF`.
 
 use super::family::Format;
 use super::{PageError, protobuf};
@@ -21,37 +22,55 @@ pub const ACCEPT: &str = "application/vnd.google.protobuf;\
                           text/plain;version=1.0.0;escaping=allow-utf-8;q=0.3,\
                           text/plain;version=0.0.4;q=0.2,*/*;q=0.1";
 
-/// Returns the format of a page, by its Content-Type if that is known, else by how it begins
-/// and by its last line.
+/// Returns the format of a page: what its Content-Type says, unless that is missing, unknown or
+/// plainly wrong; then how it begins and its last line tell.
 ///
 /// # Errors
 ///
 /// [`PageError::Unsupported`] for protobuf of another encoding or message than delimited metric
 /// families.
 pub fn sniff(content_type: Option<&str>, page: &[u8]) -> Result<Format, PageError> {
+    let declared = declared(content_type)?;
+    // A text never begins with a whole message that has a name, nor is a message ever text.
+    if declared != Some(Format::Protobuf) && protobuf::begins(page) {
+        return Ok(Format::Protobuf);
+    }
+    match declared {
+        Some(Format::Protobuf) if !page.is_empty() && is_text(page) => {}
+        Some(format) => return Ok(format),
+        None => {}
+    }
+    match page.trim_ascii_end().ends_with(b"# EOF") {
+        true => Ok(Format::OpenMetrics),
+        false => Ok(Format::Text),
+    }
+}
+
+/// Returns the format that a Content-Type names.
+fn declared(content_type: Option<&str>) -> Result<Option<Format>, PageError> {
     let media = content_type.unwrap_or_default();
     let media = media.split(';').next().unwrap_or_default().trim();
     if media.eq_ignore_ascii_case("application/openmetrics-text") {
-        return Ok(Format::OpenMetrics);
+        return Ok(Some(Format::OpenMetrics));
     }
     if media.eq_ignore_ascii_case("text/plain") && content_type.is_some_and(has_version) {
-        return Ok(Format::Text);
+        return Ok(Some(Format::Text));
     }
     if media.eq_ignore_ascii_case(PROTOBUF) {
         return match content_type.is_some_and(is_another_protobuf) {
             true => Err(PageError::Unsupported {
                 media_type: PROTOBUF,
             }),
-            false => Ok(Format::Protobuf),
+            false => Ok(Some(Format::Protobuf)),
         };
     }
-    if protobuf::begins(page) {
-        return Ok(Format::Protobuf);
-    }
-    match page.trim_ascii_end().ends_with(b"# EOF") {
-        true => Ok(Format::OpenMetrics),
-        false => Ok(Format::Text),
-    }
+    Ok(None)
+}
+
+/// Returns whether a page is text: UTF-8 without the control characters that tags of protobuf are.
+fn is_text(page: &[u8]) -> bool {
+    let is_control = |byte: &u8| *byte < 0x20 && !matches!(byte, b'\t' | b'\n' | b'\r');
+    std::str::from_utf8(page).is_ok() && !page.iter().any(is_control)
 }
 
 /// Protobuf has had other encodings (`text`, `compact-text`) and may carry other messages.
@@ -98,6 +117,20 @@ mod tests {
         check(None, "a 1\n# EOF", Format::OpenMetrics);
         check(None, "a 1\n", Format::Text);
         check(Some("text/html"), "", Format::Text);
+    }
+
+    #[test]
+    fn a_wrong_content_type_is_seen_through() {
+        let message = "\x09\x0a\x01a\x22\x04\x12\x02\x08\x01";
+        let open = Some("application/openmetrics-text; version=1.0.0");
+        let text = Some("text/plain; version=0.0.4");
+        let protobuf = Some("application/vnd.google.protobuf");
+        check(open, message, Format::Protobuf);
+        check(text, message, Format::Protobuf);
+        check(protobuf, "# TYPE a gauge\na 1\n", Format::Text);
+        check(protobuf, "a 1\n# EOF\n", Format::OpenMetrics);
+        check(protobuf, "\x09\x0a\x01a\x22\x04\x12\x02", Format::Protobuf);
+        check(Some("text/html"), message, Format::Protobuf);
     }
 
     #[test]

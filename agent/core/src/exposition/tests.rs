@@ -235,6 +235,7 @@ after 1
           Sum = 4
         odd unknown "" ""
           Value = 1
+        bad 1 (line 25: text after `# EOF`), duplicates 0, timestamps 0
     "#]],
     );
 }
@@ -264,6 +265,96 @@ fn bad_lines_cost_themselves() {
         bad 1 (line 2: line is not UTF-8), duplicates 0, timestamps 0
     "#]]
     .assert_eq(&summary(&page));
+}
+
+#[test]
+fn tokens_that_do_not_merge_need_no_blank() {
+    let page = "a+1\nb-Inf 5\nc.5\nd{x=\"y\"}1\n";
+    check(
+        TEXT,
+        page,
+        &expect![[r#"
+        a unknown "" ""
+          Value = 1
+        b unknown "" ""
+          Value = -inf @5000000
+        c unknown "" ""
+          Value = 0.5
+        d unknown "" ""
+          Value x="y" = 1
+    "#]],
+    );
+}
+
+/// Guarantees: a page cut short is said to be, though what there is of it is read.
+#[test]
+fn a_page_without_its_end_is_counted() {
+    check(
+        OPEN,
+        "# TYPE a counter\na_total 1\n",
+        &expect![[r#"
+        a counter "" ""
+          Total = 1
+        bad 1 (line 2: page does not end in `# EOF`), duplicates 0, timestamps 0
+    "#]],
+    );
+}
+
+#[test]
+fn help_of_openmetrics_is_verbatim() {
+    let page = "# HELP a  two blanks \n# TYPE a gauge\na 1\n# EOF\n";
+    for options in [Options::LENIENT, Options::STRICT] {
+        let read = parse(page.as_bytes(), Some(OPEN), &options).unwrap();
+        assert_eq!(read.families[0].help, " two blanks ");
+    }
+    let read = parse(page.as_bytes(), Some(TEXT), &Options::LENIENT).unwrap();
+    assert_eq!(read.families[0].help, "two blanks");
+}
+
+#[test]
+fn a_byte_order_mark_costs_no_type() {
+    let page = "\u{feff}# TYPE a counter\na 1\n";
+    check(
+        TEXT,
+        page,
+        &expect![[r#"
+        a counter "" ""
+          Value = 1
+    "#]],
+    );
+    let strict = parse(page.as_bytes(), Some(TEXT), &Options::STRICT);
+    let error = Format::Text.error(1, Reason::BadName);
+    assert_eq!(strict.err(), Some(PageError::Line(error)));
+}
+
+/// Guarantees: no label takes the place of a series' name in a backend.
+#[test]
+fn a_label_is_not_called_like_the_name() {
+    check(
+        TEXT,
+        "a{__name__=\"b\"} 1\n{\"x\"=\"y\",\"c\"} 2\n",
+        &expect![[r#"
+        c unknown "" ""
+          Value x="y" = 2
+        bad 1 (line 1: label name is malformed), duplicates 0, timestamps 0
+    "#]],
+    );
+}
+
+#[test]
+fn limits_hold_in_exemplars() {
+    let limits = Limits {
+        labels_per_sample: 2,
+        ..DEFAULT_LIMITS
+    };
+    let options = Options {
+        limits,
+        strict: false,
+    };
+    let page = "a 1 # {a=\"\",b=\"\",c=\"\"} 1\n# EOF\n";
+    let error = Format::OpenMetrics.error(1, Reason::TooManyLabels);
+    let read = parse(page.as_bytes(), Some(OPEN), &options);
+    assert_eq!(read, Err(PageError::Line(error)));
 }
 
 #[test]

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use super::Builder;
+use crate::exposition::line::NAME_LABEL;
 use crate::exposition::{Exemplar, Kind, Label, Native, Reason, Role, Sample};
 
 /// What the samples of one point have in common.
@@ -63,7 +64,7 @@ impl<'a> Builder<'a> {
     /// Adds a label to the arena; `first` is where those of the same set begin.
     pub(crate) fn wire_label(&mut self, first: usize, label: Label<'a>) -> Result<(), Reason> {
         let limits = self.options.limits;
-        if label.name.is_empty() {
+        if label.name.is_empty() || label.name == NAME_LABEL {
             return Err(Reason::BadLabelName);
         }
         if label.name.len() > limits.name_bytes {

@@ -15,6 +15,7 @@ struct Seen {
     schema: i32,
     zero_threshold: f64,
     zero_count: u64,
+    zero_count_float: f64,
     has_spans: bool,
     is_float: bool,
     has_infinite: bool,
@@ -54,7 +55,7 @@ pub(super) fn histogram<'a>(
             5 => seen.schema = zigzag(whole(&field)?) as i32,
             6 => seen.zero_threshold = double(&field)?,
             7 => seen.zero_count = whole(&field)?,
-            8 if double(&field)? > 0.0 => (seen.has_spans, seen.is_float) = (true, true),
+            8 => seen.zero_count_float = double(&field)?,
             9 | 12 => {
                 field.message()?;
                 seen.has_spans = true;
@@ -99,7 +100,8 @@ fn finish<'a>(
         sum: seen.sum,
         zero_count: seen.zero_count,
         zero_threshold: seen.zero_threshold,
-        is_float: seen.is_float,
+        zero_count_float: seen.zero_count_float,
+        is_float: seen.is_float || seen.zero_count_float > 0.0,
         has_classic: seen.has_finite,
         histogram: message,
         first_label: point.first_label,

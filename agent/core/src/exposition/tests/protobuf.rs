@@ -165,11 +165,52 @@ fn strictness_names_the_message() {
         &after_good(&delimited(&named)),
         "message 2: line is not UTF-8",
     );
+    strict_error(
+        &after_good(&page(
+            "b",
+            1,
+            &[field(2, &double(1, 3.0)), field(3, &[0x08])],
+        )),
+        "message 2: byte 41: the message ends within a field",
+    );
     let spans = [field(12, &[0x10, 2]), number(13, 2)].concat();
     strict_error(
         &after_good(&page("b", 4, &[field(7, &spans)])),
         "message 2: buckets of a native histogram do not add up",
     );
+}
+
+/// Guarantees: what OTLP has no form for is read all the same, and never beyond what is there.
+#[test]
+fn native_histograms_of_floats_are_read() {
+    let counts = [1.5f64, 0.0, 2.0].map(f64::to_le_bytes).concat();
+    let histogram = |length| {
+        let span = [number(1, 4), number(2, length)].concat();
+        let sides = [field(12, &span), field(14, &counts)].concat();
+        let below = [field(9, &number(2, 1)), double(11, 7.0)].concat();
+        page(
+            "h",
+            4,
+            &[field(
+                7,
+                &[double(4, 10.5), double(8, 0.25), sides, below].concat(),
+            )],
+        )
+    };
+    let bytes = histogram(3);
+    let read = parse(&bytes, MEDIA, &Options::STRICT).unwrap();
+    let native = &read.natives()[0];
+    assert!(native.is_float && native.zero_count_float == 0.25);
+    let positive: Result<Vec<_>, _> = native.positive_floats().collect();
+    assert_eq!(positive, Ok(vec![(2, 1.5), (3, 0.0), (4, 2.0)]));
+    let negative: Result<Vec<_>, _> = native.negative_floats().collect();
+    assert_eq!(negative, Ok(vec![(0, 7.0)]));
+    assert_eq!(native.positive().count() + native.negative().count(), 0);
+    for length in [2, 4, u64::from(u32::MAX)] {
+        let error = Format::Protobuf.error(1, Reason::NativeMisfit);
+        let strict = parse(&histogram(length), MEDIA, &Options::STRICT).map(|_| ());
+        assert_eq!(strict, Err(PageError::Line(error)));
+    }
 }
 
 #[test]

@@ -140,6 +140,33 @@ fn openmetrics() {
         2,
         Reason::ExemplarMisplaced,
     );
+    refused(OPEN, "_a 1\n# EOF\n", 1, Reason::NameReserved);
+    refused(OPEN, "a{_b=\"c\"} 1\n# EOF\n", 1, Reason::NameReserved);
+    refused(
+        OPEN,
+        "# TYPE a summary\na_count 1\n# TYPE a_sum gauge\na_sum 1\n# EOF\n",
+        4,
+        Reason::NameClash,
+    );
+    refused(
+        OPEN,
+        "# TYPE h histogram\nh_bucket{le=\"1\"} 1 # {} 2\nh_bucket{le=\"+Inf\"} 1\n# EOF\n",
+        2,
+        Reason::ExemplarOutside,
+    );
+    refused(
+        OPEN,
+        "# TYPE h histogram\nh_bucket{le=\"-1\"} 1\nh_bucket{le=\"+Inf\"} 1\nh_count 1\n\
+         h_sum 1\n# EOF\n",
+        5,
+        Reason::SumOfNegatives,
+    );
+    refused(
+        OPEN,
+        "# TYPE s summary\ns{quantile=\"0.5\"} -1\n# EOF\n",
+        2,
+        Reason::QuantileNegative,
+    );
     let long = format!(
         "# TYPE a counter\na_total 1 # {{x=\"{}\"}} 1\n# EOF\n",
         "y".repeat(128)
