@@ -9,6 +9,7 @@
 
 mod agent;
 mod evidence;
+mod exposition;
 mod gate;
 mod splice;
 mod switch;
