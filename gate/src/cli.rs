@@ -132,13 +132,23 @@ pub struct CheckPolicy {
     #[arg(value_name = "FILE")]
     pub file: PathBuf,
     /// Requests a second of both arms together: prints the expected time to each decision.
-    #[arg(long, value_name = "R")]
+    #[arg(long, value_name = "R", allow_negative_numbers = true)]
     pub rate: Option<f64>,
     /// Share of the requests that the canary gets, in (0, 1).
-    #[arg(long, value_name = "W", default_value_t = 0.2)]
+    #[arg(
+        long,
+        value_name = "W",
+        default_value_t = 0.2,
+        allow_negative_numbers = true
+    )]
     pub weight: f64,
     /// Error rate of the baseline, in [0, 1).
-    #[arg(long, value_name = "E", default_value_t = 0.0012)]
+    #[arg(
+        long,
+        value_name = "E",
+        default_value_t = 0.0012,
+        allow_negative_numbers = true
+    )]
     pub errors: f64,
 }
 
@@ -193,4 +203,27 @@ pub struct Health {
 
 fn duration(text: &str) -> Result<Duration, String> {
     davy_proto::units::parse_duration(text).map_err(|error| error.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Guarantees: a number below zero reaches the command, which says what is wrong with it; the
+    /// parser would call it an unexpected argument.
+    #[test]
+    fn numbers_below_zero_are_values() {
+        for flag in ["--rate", "--weight", "--errors"] {
+            let cli = Cli::try_parse_from(["davy-gate", "check-policy", "p.yaml", flag, "-1.5"]);
+            let Ok(Command::CheckPolicy(options)) = cli.map(|cli| cli.command) else {
+                panic!("{flag}");
+            };
+            let given = [
+                options.rate.unwrap_or_default(),
+                options.weight,
+                options.errors,
+            ];
+            assert!(given.contains(&-1.5), "{given:?}");
+        }
+    }
 }
