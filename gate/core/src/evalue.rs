@@ -6,9 +6,13 @@
 
 pub mod bernoulli;
 pub mod counts;
+pub mod exposure;
 pub mod likelihood;
 pub mod permutation;
+pub mod table;
 pub mod thinning;
 
 /// The smallest e-value of one cell that is told apart from zero.
 const SMALLEST: f64 = 1e-300;
+/// Its logarithm.
+const LOG_SMALLEST: f64 = -690.775_527_898_213_7;

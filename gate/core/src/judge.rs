@@ -11,21 +11,25 @@
 //! by the baseline's pods of the first judged cell; of objectives that are not enabled the weight
 //! goes to the others.
 
-use std::sync::Arc;
+use serde::{Deserialize, Serialize};
 
 use crate::cell::Cell;
 use crate::combine::{confidence, log_mixture};
 use crate::eta::Eta;
 use crate::evalue::bernoulli::Bernoulli;
-use crate::evalue::counts::Table;
 pub use crate::kappa::Assume;
 
 mod assessment;
+mod component;
+mod config;
 mod cpu;
 mod errors;
 mod frame;
 mod interval;
 mod latency;
+mod report;
+mod rolling;
+mod state;
 mod tails;
 #[cfg(test)]
 mod tests;
@@ -33,125 +37,19 @@ mod tests;
 pub use assessment::{
     Assessment, Component, Objective, ObjectiveAssessment, SuccessAssessment, Unavailable, Verdict,
 };
+pub use config::{CpuLimits, ErrorLimits, JudgeConfig, LatencyLimits, SuccessLimit};
 pub use frame::{PODS_MAX, ROUTES_MAX};
+pub use state::{RestoreError, Saved, VERSION};
 
 use cpu::Cpu;
 use errors::Errors;
 use frame::{Frame, Places};
 use interval::Interval;
 use latency::Latency;
+use report::State;
 
 /// Cells of history after which several pods are taken to be alike by [`Assume::Auto`]: 10 min.
 const ALIKE_AFTER: u64 = 120;
-
-/// Limits on latency, as ratios of canary to baseline.
-#[derive(Clone, Debug, PartialEq)]
-pub struct LatencyLimits {
-    /// Proved above: rollback. Below `approve_below`.
-    pub rollback_above: f64,
-    /// Proved below: safe.
-    pub approve_below: f64,
-    /// The same two for the share of requests above an explicit bound.
-    pub exceedance_above: f64,
-    /// Proved below: safe.
-    pub exceedance_below: f64,
-    /// Quantile in (0, 1) up to which no quantile from P90 on may be beyond the limit.
-    pub quantile: f64,
-    /// Whether that quantile alone is judged.
-    pub strict: bool,
-    /// Whether it must be proved safe to approve.
-    pub required: bool,
-}
-
-impl LatencyLimits {
-    /// The limits of statistics.md: P99, rollback above 1.10, approve below 1.25. Where buckets
-    /// are explicit, 1.5 and 3 on the share above a bound: with log-normal latency of σ 0.5 to
-    /// 0.7 a P99 of 1.10 or 1.25 times is a share of 1.4 to 1.7, or 2.2 to 3.0 times.
-    pub const DEFAULT: Self = Self {
-        rollback_above: 1.10,
-        approve_below: 1.25,
-        exceedance_above: 1.5,
-        exceedance_below: 3.0,
-        quantile: 0.99,
-        strict: false,
-        required: true,
-    };
-}
-
-/// Limits on errors per request, as ratios of canary to baseline.
-#[derive(Clone, Debug, PartialEq)]
-pub struct ErrorLimits {
-    /// Proved above: rollback.
-    pub rollback_above: f64,
-    /// Proved below: safe.
-    pub approve_below: f64,
-    /// Error rate in (0, 1) of the canary that never matters.
-    pub negligible: Option<f64>,
-    /// Whether it must be proved safe to approve.
-    pub required: bool,
-}
-
-impl ErrorLimits {
-    /// The limits of statistics.md: rollback above 1.25, approve below 3, no floor.
-    pub const DEFAULT: Self = Self {
-        rollback_above: 1.25,
-        approve_below: 3.0,
-        negligible: None,
-        required: true,
-    };
-}
-
-/// Limits on CPU seconds per request, as ratios of canary to baseline.
-#[derive(Clone, Debug, PartialEq)]
-pub struct CpuLimits {
-    /// Proved above: rollback.
-    pub rollback_above: f64,
-    /// Proved below: safe.
-    pub approve_below: f64,
-    /// Whether it must be proved safe to approve.
-    pub required: bool,
-}
-
-impl CpuLimits {
-    /// The limits of statistics.md: rollback above 1.10, approve below 1.15.
-    pub const DEFAULT: Self = Self {
-        rollback_above: 1.10,
-        approve_below: 1.15,
-        required: true,
-    };
-}
-
-/// An absolute limit: the canary's success on some routes.
-#[derive(Clone, Debug, PartialEq)]
-pub struct SuccessLimit {
-    /// Routes it is judged on; all when empty.
-    pub routes: Vec<Arc<str>>,
-    /// Least share of successes, in (0, 1); proved below: rollback.
-    pub min_success: f64,
-}
-
-/// What a judge is made with; absent objectives are not judged.
-#[derive(Clone, Debug, PartialEq)]
-pub struct JudgeConfig {
-    /// Limits on latency.
-    pub latency: Option<LatencyLimits>,
-    /// Limits on errors.
-    pub errors: Option<ErrorLimits>,
-    /// Limits on CPU.
-    pub cpu: Option<CpuLimits>,
-    /// Absolute limits; each is a promise of its own at `false_rollback`.
-    pub success: Vec<SuccessLimit>,
-    /// α: the chance of rolling back a canary within all `rollback_above`, in (0, 1).
-    pub false_rollback: f64,
-    /// β: the chance of approving one beyond an `approve_below`, in (0, 1).
-    pub false_approval: f64,
-    /// Whether a pod may be slow for minutes by itself.
-    pub assume: Assume,
-    /// Judged cells before an approval.
-    pub cells_min: u64,
-    /// Seed of thinning.
-    pub seed: u64,
-}
 
 /// State of an absolute limit on success.
 #[derive(Clone, Debug, PartialEq)]
@@ -164,11 +62,30 @@ struct Success {
 }
 
 /// What was proved of one objective.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq, Serialize)]
 struct Proof {
     harm: bool,
     safe: bool,
     interval: Interval,
+}
+
+/// What the first judged cell has fixed.
+#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Serialize)]
+struct Begun {
+    /// Whether the baseline has one pod.
+    one_pod: bool,
+    one_pod_each: bool,
+    assume: Assume,
+}
+
+/// How far the judge is.
+#[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
+struct Progress {
+    proofs: [Proof; 3],
+    begun: Option<Begun>,
+    history: u64,
+    cells: u64,
+    cells_of_step: u64,
 }
 
 /// The judge of one rollout.
@@ -180,12 +97,7 @@ pub struct Judge {
     errors: Option<Errors>,
     cpu: Option<Cpu>,
     success: Vec<Success>,
-    proofs: [Proof; 3],
-    begun: bool,
-    one_pod_each: bool,
-    history: u64,
-    cells: u64,
-    cells_of_step: u64,
+    progress: Progress,
 }
 
 impl Judge {
@@ -227,19 +139,14 @@ impl Judge {
             success: success.collect(),
             config,
             places: Places::default(),
-            proofs: [Proof::default(); 3],
-            begun: false,
-            one_pod_each: false,
-            history: 0,
-            cells: 0,
-            cells_of_step: 0,
+            progress: Progress::default(),
         }
     }
 
     /// Learns from a cell of the baseline alone, before the canary is judged.
     pub fn history(&mut self, cell: &Cell) {
         let frame = self.places.lay_out(cell, false);
-        self.history += 1;
+        self.progress.history += 1;
         self.learn_baseline(&frame);
     }
 
@@ -254,13 +161,14 @@ impl Judge {
     /// Judges a cell of both arms.
     pub fn step(&mut self, cell: &Cell) -> Assessment {
         let frame = self.places.lay_out(cell, true);
-        if !self.begun && !self.begin(&frame) {
+        if self.progress.begun.is_none() && !self.begin(&frame) {
             self.learn_baseline(&frame);
+            self.refresh();
             self.step_success(cell);
-            return self.assess();
+            return self.assess(&self.states());
         }
-        self.cells += 1;
-        self.cells_of_step += 1;
+        self.progress.cells += 1;
+        self.progress.cells_of_step += 1;
         let tails = self.learn(&frame, true);
         if let (Some(latency), Some(tails)) = (&mut self.latency, &tails) {
             latency.step(&frame, tails);
@@ -275,15 +183,17 @@ impl Judge {
         if let Some(latency) = &mut self.latency {
             latency.push(&frame);
         }
+        self.refresh();
         self.step_success(cell);
-        self.prove();
-        self.assess()
+        let states = self.states();
+        self.prove(&states);
+        self.assess(&states)
     }
 
     /// Forgets what was proved safe, as a new step of the rollout demands; harm accumulates.
     pub fn restart_safety(&mut self) {
-        self.cells_of_step = 0;
-        for proof in &mut self.proofs {
+        self.progress.cells_of_step = 0;
+        for proof in &mut self.progress.proofs {
             proof.safe = false;
             proof.interval.high = None;
         }
@@ -334,14 +244,24 @@ impl Judge {
             return false;
         }
         let one_pod = baseline == 1;
-        self.begun = true;
-        self.one_pod_each = one_pod && canary == 1;
         self.places.freeze();
         let assume = match self.config.assume {
-            Assume::Auto if !one_pod && self.history >= ALIKE_AFTER => Assume::Alike,
+            Assume::Auto if !one_pod && self.progress.history >= ALIKE_AFTER => Assume::Alike,
             Assume::Auto => Assume::Vary,
             given => given,
         };
+        self.fix(Begun {
+            one_pod,
+            one_pod_each: one_pod && canary == 1,
+            assume,
+        });
+        true
+    }
+
+    fn fix(&mut self, begun: Begun) {
+        let Begun {
+            one_pod, assume, ..
+        } = begun;
         let routes = self.places.routes().len();
         let several = routes > 1 && self.latency.is_some();
         let main = if several {
@@ -359,15 +279,19 @@ impl Judge {
         if let Some(cpu) = &mut self.cpu {
             cpu.begin(one_pod, assume, main);
         }
-        true
+        self.progress.begun = Some(begun);
+    }
+
+    /// Brings the curves of memory up to date.
+    fn refresh(&mut self) {
+        self.latency.iter_mut().for_each(Latency::refresh);
+        self.errors.iter_mut().for_each(Errors::refresh);
+        self.cpu.iter_mut().for_each(Cpu::refresh);
     }
 
     fn step_success(&mut self, cell: &Cell) {
         let wanted = -libm::log(self.config.false_rollback);
-        let phi = self
-            .errors
-            .as_ref()
-            .map_or(1.0, |errors| errors.phi_alone(self.cells));
+        let phi = self.phi_alone();
         for success in &mut self.success {
             let (mut errors, mut requests) = (0, 0);
             for (route, counts) in cell.canary.iter().flat_map(|pod| &pod.routes) {
@@ -384,30 +308,22 @@ impl Judge {
     }
 
     /// Crossings and bounds; a crossing once made stays.
-    fn prove(&mut self) {
+    fn prove(&mut self, states: &[State]) {
         let wanted = (
             -libm::log(self.config.false_rollback),
             -libm::log(self.config.false_approval),
         );
-        for index in 0..3 {
-            let Some(state) = self.state(index) else {
-                continue;
-            };
+        for state in states {
             let harm = state.harm_log_e - libm::log(state.weight) >= wanted.0;
             let safe = state.unavailable.is_none() && state.safe_log_e >= wanted.1;
-            let mut interval = self.proofs[index].interval;
-            match index {
-                0 => self
-                    .latency
-                    .iter()
-                    .for_each(|l| l.bound(&mut interval, wanted)),
-                1 => self
-                    .errors
-                    .iter()
-                    .for_each(|e| e.bound(&mut interval, wanted)),
-                _ => self.cpu.iter().for_each(|c| c.bound(&mut interval, wanted)),
+            let mut interval = self.progress.proofs[state.index()].interval;
+            let of = &mut interval;
+            match state.objective {
+                Objective::Latency => self.latency.iter().for_each(|l| l.bound(of, wanted)),
+                Objective::Errors => self.errors.iter().for_each(|e| e.bound(of, wanted)),
+                Objective::Cpu => self.cpu.iter().for_each(|c| c.bound(of, wanted)),
             }
-            let proof = &mut self.proofs[index];
+            let proof = &mut self.progress.proofs[state.index()];
             proof.harm |= harm;
             proof.safe |= safe;
             let above = proof.harm && state.bounds.0;
@@ -418,16 +334,12 @@ impl Judge {
         }
     }
 
-    fn assess(&self) -> Assessment {
-        let parts = self.parts();
-        let log_e_harm = log_mixture(parts.iter().copied());
+    fn assess(&self, states: &[State]) -> Assessment {
+        let log_e_harm = log_mixture(self.parts().iter().copied());
         let success: Vec<SuccessAssessment> = self.success.iter().map(|s| self.limit(s)).collect();
-        let verdict = self.verdict(log_e_harm);
-        let objectives: Vec<ObjectiveAssessment> =
-            (0..3).filter_map(|index| self.objective(index)).collect();
-        let required =
-            |o: &&ObjectiveAssessment| self.state_of(o.objective).is_some_and(|s| s.required);
-        let least_safe = objectives.iter().filter(required).map(|o| o.safe_log_e);
+        let verdict = self.verdict(log_e_harm, states);
+        let required = || states.iter().filter(|state| state.required);
+        let least_safe = required().map(|state| state.safe_log_e);
         let least_safe = least_safe.reduce(f64::min).unwrap_or(f64::NEG_INFINITY);
         let harm = success
             .iter()
@@ -438,40 +350,42 @@ impl Judge {
             Verdict::Rollback => confidence(harm).max(1.0 - self.config.false_rollback),
             Verdict::Undecided => confidence(harm.max(least_safe)),
         };
-        let eta = objectives.iter().filter(required).map(|o| o.eta);
+        let leading = self.leading(states);
+        let required = states.iter().map(|state| state.required);
+        let required: Vec<bool> = required.collect();
+        let objectives: Vec<ObjectiveAssessment> =
+            states.iter().map(|s| self.objective(s)).collect();
+        let etas = objectives.iter().zip(required);
+        let etas = etas.filter_map(|(o, required)| required.then_some(o.eta));
         Assessment {
             verdict,
-            cells: self.cells,
-            cells_of_step: self.cells_of_step,
+            cells: self.progress.cells,
+            cells_of_step: self.progress.cells_of_step,
             log_e_harm,
             confidence: sure,
-            eta: eta.reduce(Eta::later).unwrap_or(Eta::NoGrowth),
+            eta: etas.reduce(Eta::later).unwrap_or(Eta::NoGrowth),
             objectives,
             success,
-            leading: self.leading(),
-            one_pod_each: self.one_pod_each,
+            leading,
+            one_pod_each: self.progress.begun.is_some_and(|begun| begun.one_pod_each),
         }
     }
 
-    fn verdict(&self, log_e_harm: f64) -> Verdict {
+    fn verdict(&self, log_e_harm: f64, states: &[State]) -> Verdict {
         let harmed = log_e_harm >= -libm::log(self.config.false_rollback);
         if harmed || self.success.iter().any(|s| s.proved) {
             return Verdict::Rollback;
         }
-        let mut required = (0..3)
-            .filter_map(|i| self.state(i).map(|state| (i, state)))
-            .filter(|(_, state)| state.required)
-            .peekable();
+        let mut required = states.iter().filter(|state| state.required).peekable();
         let some = required.peek().is_some();
-        let safe = required.all(|(i, state)| state.unavailable.is_none() && self.proofs[i].safe);
-        if some && safe && self.cells_of_step >= self.config.cells_min {
+        let safe =
+            |state: &State| state.unavailable.is_none() && self.progress.proofs[state.index()].safe;
+        if some && required.all(safe) && self.progress.cells_of_step >= self.config.cells_min {
             return Verdict::Approve;
         }
         Verdict::Undecided
     }
 }
-
-mod report;
 
 /// ln of each.
 fn logs(psi: &[f64]) -> Vec<f64> {

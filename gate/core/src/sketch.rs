@@ -4,6 +4,8 @@
 //! explicit ones merge only when their bounds are the same. Memory is bounded: an exponential
 //! sketch over [`MAX_BUCKETS`] is downscaled, an explicit one over it is refused.
 
+use serde::{Deserialize, Serialize};
+
 mod explicit;
 mod exponential;
 #[cfg(test)]
@@ -47,7 +49,7 @@ pub enum SketchError {
 }
 
 /// Latency of requests in seconds, counted by bucket.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
 pub enum Sketch {
     /// No request yet; merges with either kind.
     #[default]
@@ -111,6 +113,15 @@ impl Sketch {
             }
             (Self::Explicit(a), Self::Explicit(b)) => a.merge(b),
             _ => Err(SketchError::KindsDiffer),
+        }
+    }
+
+    /// Takes away the counts of a sketch that was merged into this one; no count goes below 0.
+    pub fn subtract(&mut self, other: &Self) {
+        match (self, other) {
+            (Self::Exponential(a), Self::Exponential(b)) => a.subtract(b),
+            (Self::Explicit(a), Self::Explicit(b)) => a.subtract(b),
+            _ => {}
         }
     }
 

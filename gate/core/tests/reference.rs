@@ -8,9 +8,11 @@
     reason = "a reference that does not parse must fail the test"
 )]
 
-use davy_gate_core::evalue::counts::{Counts, Family, Layout, Plan, Table};
+use davy_gate_core::evalue::counts::{self, Family};
+use davy_gate_core::evalue::exposure::{Comparison, Draw, Exposure};
 use davy_gate_core::evalue::likelihood::{self, Pair};
-use davy_gate_core::evalue::permutation;
+use davy_gate_core::evalue::permutation::{self, Scores, log_choose};
+use davy_gate_core::evalue::table::{Layout, Table};
 use davy_gate_core::evalue::thinning::{Key, mix64, thin};
 use davy_gate_core::kappa::{CpuScale, IndicatorThreshold, Kappa, Prior, Use};
 use serde_json::Value;
@@ -85,7 +87,11 @@ fn permutation_and_likelihood_agree() {
     for case in list(&tables["perm_log_e"]) {
         let scores = numbers(&case["scores"]);
         let split = scores.len() - integer(&case["canary_pods_last"]) as usize;
-        let found = permutation::log_e(&scores[..split], &scores[split..], &mut Vec::new());
+        let pods = scores.len() - split;
+        let (mut baseline, mut canary) = (Scores::default(), Scores::default());
+        baseline.set(scores[..split].iter().copied(), pods);
+        canary.set(scores[split..].iter().copied(), pods);
+        let found = permutation::log_e(&baseline, &canary, log_choose(scores.len(), pods));
         check(found, number(&case["log_e"]), &case.to_string());
     }
     for case in list(&tables["lr_log_e"]) {
@@ -96,7 +102,7 @@ fn permutation_and_likelihood_agree() {
             baseline_requests: number(&case["nb"]),
         };
         for (tilt, expected) in numbers(&case["tilts"]).iter().zip(numbers(&case["log_e"])) {
-            let found = likelihood::log_e(pair, number(&case["r"]), *tilt);
+            let found = likelihood::log_e(pair, number(&case["r"]), (libm::exp(*tilt), *tilt));
             check(found, expected, &case.to_string());
         }
     }
@@ -116,30 +122,32 @@ fn count_components_agree() {
     for case in list(&rollouts()["count_components"]) {
         let tilts = numbers(&case["tilts"]);
         let cap = number(&case["cap"]) as u64;
-        let plan = Plan {
-            objective: integer(&case["objective"]),
-            family: if cap > 0 {
-                Family::Capped(cap)
-            } else {
-                Family::Count
-            },
-            rate: number(&case["rate"]),
-            seed: integer(&case["seed"]),
-            weights: vec![1.0 / tilts.len() as f64; tilts.len()],
-            tilts,
+        let family = if cap > 0 {
+            Family::Capped(cap)
+        } else {
+            Family::Count
         };
-        let mut counts = Counts::new(plan, Use::RollbackLatency);
+        let mut log_e = vec![0.0; tilts.len()];
+        let mut exposure = Exposure::default();
         let baseline = integer(&case["baseline_pods"]) as usize;
         let cells = list(&case["k"]).iter().zip(list(&case["n"]));
-        for ((k, n), expected) in cells.zip(list(&case["log_e_cumulative"])) {
-            let canary = list(k).len() - baseline;
+        for (i, ((k, n), expected)) in cells.zip(list(&case["log_e_cumulative"])).enumerate() {
             let layout = Layout {
                 baseline,
-                canary,
+                canary: list(k).len() - baseline,
                 canary_key: baseline as u64,
             };
-            counts.step(&single_column(k), &single_column(n), 0..1, layout);
-            for (found, expected) in counts.raw_log_e().iter().zip(numbers(expected)) {
+            let draw = Draw {
+                seed: integer(&case["seed"]),
+                objective: integer(&case["objective"]),
+                cell: i as u64,
+            };
+            let (k, n) = (single_column(k), single_column(n));
+            if let Some(who) = exposure.step(&n, 0..1, layout) {
+                let mut comparison = Comparison::new(&who, &n, number(&case["rate"]), &tilts);
+                counts::step(&mut log_e, family, &k, &mut comparison, draw);
+            }
+            for (found, expected) in log_e.iter().zip(numbers(expected)) {
                 check(*found, expected, &case.to_string());
             }
         }
@@ -165,7 +173,7 @@ fn kappa_agrees() {
             blocks: number(&p[2]),
         });
         let history = integer(&case["history"]) as usize;
-        kappa.begin(pods == 1, prior);
+        kappa.begin(pods == 1);
         for (i, row) in list(&case["rows"]).iter().enumerate() {
             // The reference gives the binomial variance as a mean over pods.
             let variance = number(&row[2]) * pods as f64;
@@ -176,7 +184,7 @@ fn kappa_agrees() {
                 variance,
             );
             if let Some(judged) = i.checked_sub(history) {
-                let found = kappa.at(judged as u64 + 1);
+                let found = kappa.curve(prior).at(judged as u64 + 1);
                 check(
                     found,
                     number(&case["kappa"][judged]),

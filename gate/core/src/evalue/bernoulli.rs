@@ -5,7 +5,10 @@
 //! is divided out as φ, and one cell says at most ln 5.
 //! Reference: none in the tables; the tests below compare with the closed form.
 
-use super::likelihood::cap;
+use super::likelihood::CAP;
+
+/// ln E of an alternative that can't be true any more.
+const REFUTED: f64 = -1e300;
 
 /// ln E, by alternative, of events among requests against a rate that is the limit.
 #[derive(Clone, Debug, PartialEq)]
@@ -40,13 +43,22 @@ impl Bernoulli {
                 hits * libm::log(p / self.limit)
             };
             let miss = misses * (libm::log1p(-p) - libm::log1p(-self.limit));
-            *sum += cap().min(hit + miss);
+            // A finite floor: not all formats know infinity, and it is as good as one.
+            *sum = (*sum + CAP.min(hit + miss)).max(REFUTED);
         }
     }
 
     /// Starts anew.
     pub fn reset(&mut self) {
         self.log_e.fill(0.0);
+    }
+
+    /// Goes on from the ln E of an earlier one; false when that had other alternatives.
+    #[must_use]
+    pub fn restore(&mut self, log_e: Vec<f64>) -> bool {
+        let fits = log_e.len() == self.log_e.len();
+        self.log_e = log_e;
+        fits
     }
 
     /// ln E of each alternative so far.
@@ -70,17 +82,13 @@ mod tests {
         assert!((floor.log_e()[0] - zero).abs() < 1e-9, "{floor:?}");
         assert!((floor.log_e()[1] - half).abs() < 1e-9, "{floor:?}");
         floor.step(1, 100);
-        assert_eq!(
-            floor.log_e()[0],
-            f64::NEG_INFINITY,
-            "an error refutes a rate of zero"
-        );
+        assert_eq!(floor.log_e()[0], REFUTED, "an error refutes a rate of zero");
     }
 
     #[test]
     fn one_cluster_says_at_most_ln_5() {
         let mut limit = Bernoulli::new(0.0005, &[3.0]);
         limit.step(500, 1000);
-        assert_eq!(limit.log_e(), [cap()]);
+        assert_eq!(limit.log_e(), [CAP]);
     }
 }

@@ -8,9 +8,7 @@
 //! Reference: `tests/reference/rollouts.json`, section `lr_log_e`.
 
 /// ln 5: the most that one cell may say.
-pub fn cap() -> f64 {
-    libm::log(5.0)
-}
+pub const CAP: f64 = 1.609_437_912_434_100_3;
 
 /// Counts of both arms in one cell.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -25,17 +23,25 @@ pub struct Pair {
     pub baseline_requests: f64,
 }
 
-/// ln E of the rate ratio `ratio`·e^`tilt` against `ratio`.
-pub fn log_e(pair: Pair, ratio: f64, tilt: f64) -> f64 {
-    let null = canary_share(pair.canary_requests, pair.baseline_requests, ratio);
-    let other = canary_share(
-        pair.canary_requests,
-        pair.baseline_requests,
-        ratio * libm::exp(tilt),
-    );
-    let canary = pair.canary_events * libm::log(other / null);
-    let baseline = pair.baseline_events * libm::log((1.0 - other) / (1.0 - null));
-    cap().min(canary + baseline)
+/// An alternative to a ratio: a factor of it and that factor's logarithm.
+pub type Alternative = (f64, f64);
+
+/// Adds to `log_e` the ln E of each alternative to `ratio`.
+pub fn add(pair: Pair, ratio: f64, alternatives: &[Alternative], log_e: &mut [f64]) {
+    for (sum, &alternative) in log_e.iter_mut().zip(alternatives) {
+        *sum += self::log_e(pair, ratio, alternative);
+    }
+}
+
+/// ln E of an alternative to `ratio`.
+///
+/// With D(ρ) = ρ·n_c + n_b, θ(ρ')/θ(ρ) is ρ'/ρ · D(ρ)/D(ρ') and the complement's ratio is
+/// D(ρ)/D(ρ'), which leaves one logarithm.
+pub fn log_e(pair: Pair, ratio: f64, (factor, tilt): Alternative) -> f64 {
+    let expected = |ratio: f64| ratio * pair.canary_requests + pair.baseline_requests;
+    let others = libm::log(expected(ratio) / expected(ratio * factor));
+    let canary = pair.canary_events * (tilt + others);
+    CAP.min(canary + pair.baseline_events * others)
 }
 
 /// θ: the share of all events that the canary is expected to have at a rate ratio.

@@ -1,7 +1,10 @@
 //! Whose pod is it? The e-value of a labelling of pods given their scores.
 //!
 //! E = ∏ over canary pods of e^u / mean over all choices S of as many pods of ∏ over S of e^u.
-//! The mean is an elementary symmetric polynomial over a binomial coefficient.
+//! The mean is an elementary symmetric polynomial over a binomial coefficient. It is computed in
+//! linear space, each arm scaled by its highest term: all terms are positive, so nothing cancels.
+//! The polynomials of two arms join as e_n(B ∪ C) = Σ_j e_j(B) e_{n−j}(C), so what an arm shares
+//! between ratios is computed once.
 //!
 //! Source: statistics.md section 2 (1); Koning, arXiv 2310.01153; the conditional likelihood ratio
 //! of Cox, anytime-valid by ter Schure et al., arXiv 2011.06931.
@@ -9,32 +12,74 @@
 //! being raised. Nothing about distribution or dependence within the cell.
 //! Reference: `tests/reference/rollouts.json`, section `perm_log_e`.
 
-/// ln E of the scores of both arms, tilt included; 0 where an arm has no pod. `scratch` is reused
-/// between calls.
-///
-/// One cell is worth at most ln C(P, P_c).
-///
-/// # Complexity
-/// O(P · P_c) of P pods, P_c of them the canary's.
-pub fn log_e(baseline: &[f64], canary: &[f64], scratch: &mut Vec<f64>) -> f64 {
-    if baseline.is_empty() || canary.is_empty() {
-        return 0.0;
-    }
-    let both = || baseline.iter().chain(canary);
-    let highest = both().copied().fold(f64::NEG_INFINITY, f64::max);
-    scratch.clear();
-    scratch.resize(canary.len() + 1, 0.0);
-    let polynomials = scratch.as_mut_slice();
-    polynomials[0] = 1.0;
-    for score in both() {
-        let x = libm::exp(score - highest);
-        for i in (1..polynomials.len()).rev() {
-            polynomials[i] += polynomials[i - 1] * x;
+/// One arm's pods in one cell by their scores.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Scores {
+    pods: usize,
+    highest: f64,
+    /// Σ (u − highest).
+    sum: f64,
+    /// Elementary symmetric polynomials of e^(u − highest): degree 0, 1, …
+    terms: Vec<f64>,
+}
+
+impl Scores {
+    /// Takes the scores of an arm, tilt included, for choices of at most `chosen` pods: as many as
+    /// the canary has.
+    ///
+    /// # Complexity
+    /// O(pods · chosen).
+    pub fn set(&mut self, scores: impl Iterator<Item = f64> + Clone, chosen: usize) {
+        self.highest = scores.clone().fold(f64::NEG_INFINITY, f64::max);
+        (self.pods, self.sum) = (0, 0.0);
+        self.terms.clear();
+        self.terms.push(1.0);
+        for score in scores {
+            let less = score - self.highest;
+            self.pods += 1;
+            self.sum += less;
+            if self.terms.len() <= chosen {
+                self.terms.push(0.0);
+            }
+            let weight = if less == 0.0 { 1.0 } else { libm::exp(less) };
+            for i in (1..self.terms.len()).rev() {
+                self.terms[i] += self.terms[i - 1] * weight;
+            }
         }
     }
-    let chosen: f64 = canary.iter().map(|score| score - highest).sum();
-    let all = polynomials[canary.len()].max(super::SMALLEST);
-    chosen - libm::log(all) + log_choose(baseline.len() + canary.len(), canary.len())
+}
+
+/// ln E of both arms' scores; 0 where an arm has no pod. `choices` is ln C(P, P_c) of P pods, P_c of
+/// them the canary's ([`log_choose`]): the most that one cell is worth.
+///
+/// # Complexity
+/// O(P_c).
+pub fn log_e(baseline: &Scores, canary: &Scores, choices: f64) -> f64 {
+    log_e_raised(baseline, canary, 0.0, choices)
+}
+
+/// [`log_e`] with `by` added to each score of the canary.
+pub fn log_e_raised(baseline: &Scores, canary: &Scores, by: f64, choices: f64) -> f64 {
+    if baseline.pods == 0 || canary.pods == 0 {
+        return 0.0;
+    }
+    let raised = canary.highest + by;
+    let highest = baseline.highest.max(raised);
+    let lower = baseline.highest.min(raised) - highest;
+    let scale = if lower == 0.0 { 1.0 } else { libm::exp(lower) };
+    let n = canary.pods;
+    let term = |of: &Scores, degree: usize| of.terms.get(degree).copied().unwrap_or(0.0);
+    // Horner's scheme in the scale of the lower arm, by how many pods are chosen of it.
+    let (high, low) = if baseline.highest >= raised {
+        (baseline, canary)
+    } else {
+        (canary, baseline)
+    };
+    let all = (0..=n).rev().fold(0.0, |sum: f64, of_low| {
+        sum * scale + term(low, of_low) * term(high, n - of_low)
+    });
+    let chosen = canary.sum + n as f64 * (raised - highest);
+    chosen - libm::log(all.max(super::SMALLEST)) + choices
 }
 
 /// ln C(n, k) of k in [0, n].

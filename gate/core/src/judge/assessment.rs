@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
 use crate::eta::Eta;
 
 /// Approve, roll back, or go on.
@@ -27,7 +29,7 @@ pub enum Objective {
 }
 
 /// Why an objective can't be judged.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq, Serialize, thiserror::Error)]
 pub enum Unavailable {
     /// The two arms, or pods of one, have explicit histograms with different bounds.
     #[error("the explicit bounds of the histograms differ")]

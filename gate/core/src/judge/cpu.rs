@@ -3,19 +3,21 @@
 //! Source: statistics.md section 3. The canary's residual is shrunk by √min(1, n_c/n_b): less
 //! traffic, more noise.
 
+use serde::{Deserialize, Serialize};
+
 use super::CpuLimits;
 use super::assessment::Unavailable;
 use super::frame::Frame;
-use super::interval::{HARM, Interval, SAFETY};
+use super::interval::{Interval, Ladder, Rung};
 use crate::combine::log_mean;
 use crate::eta::{self, Eta};
-use crate::evalue::permutation;
-use crate::kappa::{Assume, CpuScale, Kappa, Use};
+use crate::evalue::permutation::{self, Scores};
+use crate::kappa::{Assume, CpuScale, Curve, Kappa, Learnt, Prior, Use};
 
 /// Tilts in units of the residual's standard deviation.
 const TILTS: [f64; 6] = [0.15, 0.3, 0.6, 1.0, 1.5, 2.5];
-/// Tilts of the grid, which informs and does not decide.
-const COARSE: [f64; 3] = [0.3, 0.6, 1.5];
+/// Which of them the ladder has, which informs and does not decide.
+const COARSE: [usize; 3] = [1, 2, 4];
 /// Weight of CPU in the harm mixture.
 pub(super) const WEIGHT: f64 = 0.32;
 
@@ -24,13 +26,20 @@ pub(super) const WEIGHT: f64 = 0.32;
 pub(super) struct Cpu {
     limits: CpuLimits,
     weight: f64,
+    /// Of rollback; of approval it is the same but for the prior.
+    kappa: Kappa,
+    priors: (Option<Prior>, Option<Prior>),
+    curves: (Curve, Curve),
+    evidence: Evidence,
+}
+
+/// What was seen.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+struct Evidence {
     harm: Vec<f64>,
     safe: Vec<f64>,
-    kappa: Kappa,
-    kappa_safe: Kappa,
+    ladder: Ladder,
     scale: CpuScale,
-    grid: Vec<Vec<f64>>,
-    safe_grid: Vec<Vec<f64>>,
     cells: u64,
     cells_of_step: u64,
     /// CPU seconds and requests since the first judged cell: baseline, canary.
@@ -38,51 +47,57 @@ pub(super) struct Cpu {
     pods: (usize, usize),
 }
 
+/// The saved state of the CPU objective.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+pub(super) struct Saved {
+    kappa: Learnt,
+    evidence: Evidence,
+}
+
 impl Cpu {
     pub(super) fn new(limits: CpuLimits, scale: f64) -> Self {
         Self {
             limits,
             weight: WEIGHT * scale,
-            harm: vec![0.0; TILTS.len()],
-            safe: vec![0.0; TILTS.len()],
             kappa: Kappa::new(Use::RollbackCpu),
-            kappa_safe: Kappa::new(Use::ApproveCpu),
-            scale: CpuScale::default(),
-            grid: vec![vec![0.0; COARSE.len()]; HARM.len()],
-            safe_grid: vec![vec![0.0; COARSE.len()]; SAFETY.len()],
-            cells: 0,
-            cells_of_step: 0,
-            observed: ((0.0, 0.0), (0.0, 0.0)),
-            pods: (1, 1),
+            priors: priors(Assume::Vary, false),
+            curves: (Curve::default(), Curve::default()),
+            evidence: Evidence {
+                harm: vec![0.0; TILTS.len()],
+                safe: vec![0.0; TILTS.len()],
+                ladder: Ladder::new(COARSE.len(), COARSE.len()),
+                scale: CpuScale::default(),
+                cells: 0,
+                cells_of_step: 0,
+                observed: ((0.0, 0.0), (0.0, 0.0)),
+                pods: (1, 1),
+            },
         }
     }
 
     /// Fixes the form of κ, at the first judged cell.
     pub(super) fn begin(&mut self, one_pod: bool, assume: Assume, harm_weight: f64) {
         self.weight *= harm_weight;
-        self.kappa
-            .begin(one_pod, Use::RollbackCpu.prior(assume, one_pod));
-        self.kappa_safe
-            .begin(one_pod, Use::ApproveCpu.prior(assume, one_pod));
+        self.kappa.begin(one_pod);
+        self.priors = priors(assume, one_pod);
     }
 
     /// Learns memory from a cell of history or a judged one.
     pub(super) fn learn(&mut self, frame: &Frame<'_>, judged: bool) {
         let y = baseline(frame);
-        for kappa in [&mut self.kappa, &mut self.kappa_safe] {
-            kappa.learn(&y, judged.then_some(0.0));
-        }
+        self.kappa.learn(&y, judged.then_some(0.0));
     }
 
     /// Learns the scale, after the cell was judged.
     pub(super) fn learn_scale(&mut self, frame: &Frame<'_>) {
-        self.scale.add(&baseline(frame));
+        self.evidence.scale.add(&baseline(frame));
     }
 
     /// Judges a cell.
     pub(super) fn step(&mut self, frame: &Frame<'_>) {
-        self.cells += 1;
-        self.cells_of_step += 1;
+        let seen = &mut self.evidence;
+        seen.cells += 1;
+        seen.cells_of_step += 1;
         let arm = |pods: std::ops::Range<usize>| -> Vec<(f64, f64)> {
             let known = |pod| per_request(frame, pod).map(|y| (y, frame.requests_of(pod) as f64));
             pods.filter_map(known).collect()
@@ -91,42 +106,47 @@ impl Cpu {
         if baseline.is_empty() || canary.is_empty() {
             return;
         }
-        self.pods = (baseline.len(), canary.len());
+        seen.pods = (baseline.len(), canary.len());
         let mean = |arm: &[(f64, f64)], of: fn(&(f64, f64)) -> f64| {
             arm.iter().map(of).sum::<f64>() / arm.len() as f64
         };
         let center = mean(&baseline, |x| x.0);
         let traffic = (mean(&baseline, |x| x.1), mean(&canary, |x| x.1));
         let shrink = (traffic.1 / traffic.0.max(1.0)).min(1.0).sqrt();
-        let sd = self.scale.value();
-        let mut scratch = (Vec::new(), Vec::new(), Vec::new());
-        let mut add = |sums: &mut Vec<f64>, ratio: f64, tilts: &[f64], sign: f64| {
-            for (sum, tilt) in sums.iter_mut().zip(tilts) {
-                let by = sign * tilt / sd;
-                scratch.0.clear();
-                scratch
-                    .0
-                    .extend(baseline.iter().map(|(y, _)| by * (y - center)));
-                scratch.1.clear();
-                let limit = libm::log(ratio);
-                scratch.1.extend(
-                    canary
-                        .iter()
-                        .map(|(y, _)| by * ((y - center - limit) * shrink)),
-                );
-                *sum += permutation::log_e(&scratch.0, &scratch.1, &mut scratch.2);
-            }
+        let sd = seen.scale.value();
+        let choices = permutation::log_choose(baseline.len() + canary.len(), canary.len());
+        // A limit moves all of the canary's scores alike, so they are computed once a tilt.
+        let scored = |tilt: f64| {
+            let by = tilt / sd;
+            let mut scores = (Scores::default(), Scores::default());
+            let each = baseline.iter().map(|(y, _)| by * (y - center));
+            scores.0.set(each, canary.len());
+            let each = canary.iter().map(|(y, _)| by * ((y - center) * shrink));
+            scores.1.set(each, canary.len());
+            (scores.0, scores.1, by * shrink)
         };
-        add(&mut self.harm, self.limits.rollback_above, &TILTS, 1.0);
-        add(&mut self.safe, self.limits.approve_below, &TILTS, -1.0);
-        self.grid
-            .iter_mut()
-            .zip(HARM)
-            .for_each(|(sums, r)| add(sums, r, &COARSE, 1.0));
-        self.safe_grid
-            .iter_mut()
-            .zip(SAFETY)
-            .for_each(|(sums, r)| add(sums, r, &COARSE, -1.0));
+        let up = TILTS.map(scored);
+        let down = TILTS.map(|tilt| scored(-tilt));
+        let add = |sum: &mut f64, (baseline, canary, by): &(Scores, Scores, f64), limit: f64| {
+            *sum += permutation::log_e_raised(baseline, canary, -by * limit, choices);
+        };
+        let limits = (self.limits.rollback_above, self.limits.approve_below);
+        let limits = (libm::log(limits.0), libm::log(limits.1));
+        for (sum, scores) in seen.harm.iter_mut().zip(&up) {
+            add(sum, scores, limits.0);
+        }
+        for (sum, scores) in seen.safe.iter_mut().zip(&down) {
+            add(sum, scores, limits.1);
+        }
+        let rung = |(ratio, sums): Rung<'_>, scores: &[(Scores, Scores, f64)]| {
+            let limit = libm::log(ratio);
+            let coarse = COARSE.iter().filter_map(|&at| scores.get(at));
+            sums.iter_mut()
+                .zip(coarse)
+                .for_each(|(sum, scores)| add(sum, scores, limit));
+        };
+        seen.ladder.harm().for_each(|each| rung(each, &up));
+        seen.ladder.safe().for_each(|each| rung(each, &down));
         self.observe(frame);
     }
 
@@ -137,50 +157,71 @@ impl Cpu {
                 *n += frame.requests_of(pod) as f64;
             }
         };
-        add(&mut self.observed.0, frame.baseline());
-        add(&mut self.observed.1, frame.canary());
+        let observed = &mut self.evidence.observed;
+        add(&mut observed.0, frame.baseline());
+        add(&mut observed.1, frame.canary());
     }
 
     /// Starts safety anew.
     pub(super) fn restart_safety(&mut self) {
-        self.cells_of_step = 0;
-        self.safe.fill(0.0);
-        self.safe_grid.iter_mut().for_each(|sums| sums.fill(0.0));
+        self.evidence.cells_of_step = 0;
+        self.evidence.safe.fill(0.0);
+        self.evidence.ladder.restart_safety();
     }
 
-    /// Parts of the harm mixture: (ln E, weight).
+    /// Brings κ up to date.
+    pub(super) fn refresh(&mut self) {
+        let (rollback, approve) = self.priors;
+        self.curves = (self.kappa.curve(rollback), self.kappa.curve(approve));
+    }
+
+    /// κ now: of rollback, of approval.
+    fn kappa(&self) -> (f64, f64) {
+        let (rollback, approve) = self.curves;
+        let seen = &self.evidence;
+        (rollback.at(seen.cells), approve.at(seen.cells_of_step))
+    }
+
+    pub(super) fn save(&self) -> Saved {
+        Saved {
+            kappa: self.kappa.learnt().clone(),
+            evidence: self.evidence.clone(),
+        }
+    }
+
+    /// Goes on from what was saved; false when that is of another configuration.
+    #[must_use]
+    pub(super) fn restore(&mut self, saved: Saved) -> bool {
+        let (now, then) = (&self.evidence, &saved.evidence);
+        let fits = (now.harm.len(), now.safe.len()) == (then.harm.len(), then.safe.len())
+            && now.ladder.fits(&then.ladder);
+        self.kappa.restore(saved.kappa);
+        self.evidence = saved.evidence;
+        fits
+    }
+
+    /// Parts of the harm mixture: (ln E / κ, weight).
     pub(super) fn parts(&self) -> impl Iterator<Item = (f64, f64)> + Clone {
-        let kappa = self.kappa.at(self.cells.max(1));
+        let kappa = self.kappa().0;
         let weight = self.weight / TILTS.len() as f64;
-        self.harm.iter().map(move |e| (e / kappa, weight))
-    }
-
-    fn safe_kappa(&self) -> f64 {
-        self.kappa_safe.at(self.cells_of_step.max(1))
+        self.evidence.harm.iter().map(move |e| (e / kappa, weight))
     }
 
     /// ln E of safety.
     pub(super) fn safe_log_e(&self) -> f64 {
-        let kappa = self.safe_kappa();
-        let parts: Vec<f64> = self.safe.iter().map(|e| e / kappa).collect();
+        let kappa = self.kappa().1;
+        let parts: Vec<f64> = self.evidence.safe.iter().map(|e| e / kappa).collect();
         log_mean(&parts)
     }
 
-    /// Takes the grid into `interval`.
+    /// Takes the ladder into `interval`.
     pub(super) fn bound(&self, interval: &mut Interval, wanted: (f64, f64)) {
-        let mean = |sums: &Vec<f64>, kappa: f64| {
-            let parts: Vec<f64> = sums.iter().map(|e| e / kappa).collect();
-            log_mean(&parts)
-        };
-        let (kappa, kappa_safe) = (self.kappa.at(self.cells.max(1)), self.safe_kappa());
-        let harm = self.grid.iter().map(|sums| mean(sums, kappa));
-        let safety = self.safe_grid.iter().map(|sums| mean(sums, kappa_safe));
-        interval.update(harm, safety, wanted);
+        self.evidence.ladder.bound(interval, self.kappa(), wanted);
     }
 
     /// Why CPU can't be judged.
     pub(super) fn unavailable(&self) -> Option<Unavailable> {
-        let ((_, baseline), (_, canary)) = self.observed;
+        let ((_, baseline), (_, canary)) = self.evidence.observed;
         if baseline > 0.0 && canary > 0.0 {
             return None;
         }
@@ -193,31 +234,31 @@ impl Cpu {
     }
 
     fn seen_baseline(&self) -> bool {
-        self.scale != CpuScale::default()
+        self.evidence.scale != CpuScale::default()
     }
 
     /// CPU seconds per request: baseline, canary.
     pub(super) fn values(&self) -> (Option<f64>, Option<f64>) {
         let per = |(cpu, n): (f64, f64)| (n > 0.0).then_some(cpu / n);
-        (per(self.observed.0), per(self.observed.1))
+        (per(self.evidence.observed.0), per(self.evidence.observed.1))
     }
 
     /// Expected time until proved safe at ratio 1: the separation of two Gaussian means, no more
-    /// than one cell can say.
-    pub(super) fn eta(&self, wanted: f64) -> Eta {
-        let distance = libm::log(self.limits.approve_below) / self.scale.value();
-        let (b, c) = (self.pods.0 as f64, self.pods.1 as f64);
-        let most = permutation::log_choose(self.pods.0 + self.pods.1, self.pods.1);
+    /// than one cell can say. `safe_log_e` as it is now.
+    pub(super) fn eta(&self, safe_log_e: f64, wanted: f64) -> Eta {
+        let seen = &self.evidence;
+        let distance = libm::log(self.limits.approve_below) / seen.scale.value();
+        let (b, c) = (seen.pods.0 as f64, seen.pods.1 as f64);
+        let most = permutation::log_choose(seen.pods.0 + seen.pods.1, seen.pods.1);
         let growth = (distance * distance / 2.0 * b * c / (b + c)).min(most);
         let growth = if self.unavailable().is_some() {
             0.0
         } else {
             growth
         };
-        let raw = self.safe_log_e() * self.safe_kappa();
-        eta::expect(raw, growth, self.cells_of_step, wanted, |t| {
-            self.kappa_safe.at(t)
-        })
+        let raw = safe_log_e * self.kappa().1;
+        let curve = self.curves.1;
+        eta::expect(raw, growth, seen.cells_of_step, wanted, |t| curve.at(t))
     }
 }
 
@@ -238,4 +279,12 @@ fn baseline(frame: &Frame<'_>) -> Vec<Option<f64>> {
         .baseline()
         .map(|pod| per_request(frame, pod))
         .collect()
+}
+
+/// The priors of κ: of rollback, of approval.
+fn priors(assume: Assume, one_pod: bool) -> (Option<Prior>, Option<Prior>) {
+    (
+        Use::RollbackCpu.prior(assume, one_pod),
+        Use::ApproveCpu.prior(assume, one_pod),
+    )
 }

@@ -5,22 +5,26 @@
 //! must reject (the smaller e-value), and the safety null is p_c ≥ max(r_s·p_b, floor), so either
 //! may (the average). Source: statistics.md sections 3 and 5.
 
+use serde::{Deserialize, Serialize};
+
+use super::component::{self, Component};
 use super::frame::Frame;
-use super::interval::{HARM, Interval, SAFETY};
+use super::interval::{Interval, Ladder};
 use super::{ErrorLimits, faded, logs};
 use crate::combine::{log_mean, log_mixture};
 use crate::eta::{self, Eta};
 use crate::evalue::bernoulli::Bernoulli;
-use crate::evalue::counts::{Counts, Family, Plan};
-use crate::evalue::likelihood::{self, Pair, canary_share, divergence};
-use crate::kappa::{Assume, Kappa, Use};
+use crate::evalue::counts::{self, Family};
+use crate::evalue::exposure::{Comparison, Draw, Exposure};
+use crate::evalue::likelihood::{self, Alternative, Pair, canary_share, divergence};
+use crate::kappa::{Assume, Curve, Kappa, Learnt, Prior, Use};
 
 /// ψ of harm and their weights.
 const UP: [f64; 5] = [1.5, 2.0, 3.0, 5.0, 10.0];
 const UP_WEIGHTS: [f64; 5] = [0.15, 0.25, 0.3, 0.2, 0.1];
 /// 1/ψ of safety.
 const DOWN: [f64; 6] = [1.2, 1.35, 1.6, 2.0, 3.0, 5.0];
-/// ψ of the grid, which informs and does not decide.
+/// ψ of the ladder, which informs and does not decide.
 const COARSE: [f64; 2] = [2.0, 5.0];
 /// Alternatives to a limit on the canary alone, as factors of it, when it is to be proved above.
 const ABOVE: [f64; 5] = UP;
@@ -32,6 +36,8 @@ const BELOW_WEIGHTS: [f64; 4] = [0.7, 0.1, 0.1, 0.1];
 pub(super) const WEIGHT: f64 = 0.50;
 const WEIGHT_COUNTS: f64 = 0.43;
 const WEIGHT_CAPPED: f64 = 0.07;
+/// Number of the ladder in the keys of thinning.
+const LADDER_OBJECTIVE: u64 = 12;
 
 /// An absolute limit on the canary's error rate.
 #[derive(Clone, Debug, PartialEq)]
@@ -44,70 +50,101 @@ struct Floor {
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Errors {
     limits: ErrorLimits,
-    harm: Vec<Counts>,
-    safe: Vec<f64>,
+    seed: u64,
+    /// Tilts, ln ψ.
+    up: Vec<f64>,
+    coarse: Vec<f64>,
+    down: Vec<Alternative>,
+    harm: Vec<Component>,
     phi: Kappa,
+    phi_curve: Curve,
+    priors: (Option<Prior>, Option<Prior>),
     floor: Option<Floor>,
-    grid: Vec<Counts>,
-    safe_grid: Vec<Vec<f64>>,
+    evidence: Evidence,
+}
+
+/// What was seen.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+struct Evidence {
+    safe: Vec<f64>,
+    ladder: Ladder,
+    exposure: Exposure,
     any: bool,
-    /// Whether the baseline has reported requests.
-    pub(super) seen_baseline: bool,
+    seen_baseline: bool,
+    cells: u64,
     cells_of_step: u64,
-    /// Errors and requests since the first judged cell: baseline, canary.
-    pub(super) observed: ((u64, u64), (u64, u64)),
+    observed: ((u64, u64), (u64, u64)),
     traffic: (f64, f64),
+}
+
+/// The saved state of the errors objective.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+pub(super) struct Saved {
+    harm: Vec<component::Saved>,
+    phi: Learnt,
+    floor: Option<(Vec<f64>, Vec<f64>)>,
+    evidence: Evidence,
 }
 
 impl Errors {
     pub(super) fn new(limits: ErrorLimits, seed: u64, scale: f64) -> Self {
-        let component = |objective, family, rate, psi: &[f64], weights: Vec<f64>| {
-            let tilts = logs(psi);
-            let plan = Plan {
-                objective,
-                family,
-                rate,
-                seed,
-                tilts,
-                weights,
-            };
-            Counts::new(plan, Use::RollbackErrors)
+        let component = |objective, family, weight: f64| {
+            let weights = UP_WEIGHTS.iter().map(|w| w * weight * scale).collect();
+            Component::new(objective, family, weights, Use::RollbackErrors)
         };
-        let weights = |x: f64| UP_WEIGHTS.iter().map(|w| w * x * scale).collect();
-        let rate = limits.rollback_above;
         let floor = |limit| Floor {
             harm: Bernoulli::new(limit, &ABOVE),
             safe: Bernoulli::new(limit, &BELOW),
         };
-        let coarse = |&r: &f64| component(12, Family::Count, r, &COARSE, vec![0.5; 2]);
         Self {
+            seed,
+            up: logs(&UP),
+            coarse: logs(&COARSE),
+            down: DOWN
+                .iter()
+                .map(|psi| (1.0 / psi, -libm::log(*psi)))
+                .collect(),
             harm: vec![
-                component(10, Family::Count, rate, &UP, weights(WEIGHT_COUNTS)),
-                component(11, Family::Capped(1), rate, &UP, weights(WEIGHT_CAPPED)),
+                component(10, Family::Count, WEIGHT_COUNTS),
+                component(11, Family::Capped(1), WEIGHT_CAPPED),
             ],
-            safe: vec![0.0; DOWN.len()],
             phi: Kappa::new(Use::ApproveErrors),
+            phi_curve: Curve::default(),
+            priors: priors(Assume::Vary, false),
             floor: limits.negligible.map(floor),
-            grid: HARM.iter().map(coarse).collect(),
-            safe_grid: vec![vec![0.0; DOWN.len()]; SAFETY.len()],
+            evidence: Evidence {
+                safe: vec![0.0; DOWN.len()],
+                ladder: Ladder::new(COARSE.len(), DOWN.len()),
+                exposure: Exposure::default(),
+                any: false,
+                seen_baseline: false,
+                cells: 0,
+                cells_of_step: 0,
+                observed: ((0, 0), (0, 0)),
+                traffic: (0.0, 0.0),
+            },
             limits,
-            any: false,
-            seen_baseline: false,
-            cells_of_step: 0,
-            observed: ((0, 0), (0, 0)),
-            traffic: (0.0, 0.0),
         }
     }
 
     /// Fixes the form of κ and φ, at the first judged cell.
     pub(super) fn begin(&mut self, one_pod: bool, assume: Assume, harm_weight: f64) {
-        let prior = Use::RollbackErrors.prior(assume, one_pod);
+        self.priors = priors(assume, one_pod);
         for component in &mut self.harm {
-            component.kappa_mut().begin(one_pod, prior);
+            component.begin(one_pod);
             component.scale_weights(harm_weight);
         }
-        self.phi
-            .begin(one_pod, Use::ApproveErrors.prior(assume, one_pod));
+        self.phi.begin(one_pod);
+    }
+
+    /// Whether the baseline has reported requests.
+    pub(super) fn seen_baseline(&self) -> bool {
+        self.evidence.seen_baseline
+    }
+
+    /// Errors and requests since the first judged cell: baseline, canary.
+    pub(super) fn observed(&self) -> ((u64, u64), (u64, u64)) {
+        self.evidence.observed
     }
 
     /// Learns memory from a cell of history or a judged one.
@@ -117,13 +154,13 @@ impl Errors {
             .baseline()
             .map(|p| frame.is_active(p).then(|| frame.errors_of(p)))
             .collect();
-        self.seen_baseline |= baseline.iter().flatten().next().is_some();
+        self.evidence.seen_baseline |= baseline.iter().flatten().next().is_some();
         let canary: Vec<u64> = frame
             .canary()
             .filter(active)
             .map(|p| frame.errors_of(p))
             .collect();
-        self.any |= baseline
+        self.evidence.any |= baseline
             .iter()
             .flatten()
             .chain(&canary)
@@ -160,11 +197,8 @@ impl Errors {
 
     /// Judges a cell.
     pub(super) fn step(&mut self, frame: &Frame<'_>) {
-        self.cells_of_step += 1;
-        let (n, k, layout) = (&frame.requests, &frame.errors, frame.layout);
-        for component in self.harm.iter_mut().chain(&mut self.grid) {
-            component.step(k, n, 0..frame.columns, layout);
-        }
+        self.step_harm(frame);
+        self.evidence.cells_of_step += 1;
         let sum = |pods: std::ops::Range<usize>| {
             let active = pods.filter(|&pod| frame.is_active(pod));
             active.fold((0, 0), |(k, n), p| {
@@ -176,6 +210,7 @@ impl Errors {
             floor.harm.step(canary.0, canary.1);
             floor.safe.step(canary.0, canary.1);
         }
+        let seen = &mut self.evidence;
         if baseline.1 > 0 && canary.1 > 0 && baseline.0 + canary.0 > 0 {
             let pair = Pair {
                 canary_events: canary.0 as f64,
@@ -183,42 +218,102 @@ impl Errors {
                 baseline_events: baseline.0 as f64,
                 baseline_requests: baseline.1 as f64,
             };
-            let add = |sums: &mut Vec<f64>, ratio| {
-                for (sum, psi) in sums.iter_mut().zip(logs(&DOWN)) {
-                    *sum += likelihood::log_e(pair, ratio, -psi);
-                }
-            };
-            add(&mut self.safe, self.limits.approve_below);
-            self.safe_grid
-                .iter_mut()
-                .zip(SAFETY)
-                .for_each(|(sums, ratio)| add(sums, ratio));
+            likelihood::add(pair, self.limits.approve_below, &self.down, &mut seen.safe);
+            for (ratio, sums) in seen.ladder.safe() {
+                likelihood::add(pair, ratio, &self.down, sums);
+            }
         }
-        self.observed.0 = (
-            self.observed.0.0 + baseline.0,
-            self.observed.0.1 + baseline.1,
-        );
-        self.observed.1 = (self.observed.1.0 + canary.0, self.observed.1.1 + canary.1);
-        self.traffic.0 = faded(self.traffic.0, baseline.1 as f64);
-        self.traffic.1 = faded(self.traffic.1, canary.1 as f64);
+        let add = |(k, n): &mut (u64, u64), arm: (u64, u64)| (*k, *n) = (*k + arm.0, *n + arm.1);
+        add(&mut seen.observed.0, baseline);
+        add(&mut seen.observed.1, canary);
+        seen.traffic.0 = faded(seen.traffic.0, baseline.1 as f64);
+        seen.traffic.1 = faded(seen.traffic.1, canary.1 as f64);
+    }
+
+    fn step_harm(&mut self, frame: &Frame<'_>) {
+        let (n, k, seen) = (&frame.requests, &frame.errors, &mut self.evidence);
+        let draw = Draw {
+            seed: self.seed,
+            objective: LADDER_OBJECTIVE,
+            cell: seen.cells,
+        };
+        seen.cells += 1;
+        let Some(who) = seen.exposure.step(n, 0..frame.columns, frame.layout) else {
+            return;
+        };
+        if who.silent(k) {
+            return;
+        }
+        let mut comparison = Comparison::new(&who, n, self.limits.rollback_above, &self.up);
+        for component in &mut self.harm {
+            component.step(k, &mut comparison, draw);
+        }
+        for (ratio, sums) in seen.ladder.harm() {
+            let mut comparison = Comparison::new(&who, n, ratio, &self.coarse);
+            counts::step(sums, Family::Count, k, &mut comparison, draw);
+        }
     }
 
     /// Starts safety anew.
     pub(super) fn restart_safety(&mut self) {
-        self.cells_of_step = 0;
-        self.safe.fill(0.0);
-        self.safe_grid.iter_mut().for_each(|sums| sums.fill(0.0));
+        self.evidence.cells_of_step = 0;
+        self.evidence.safe.fill(0.0);
+        self.evidence.ladder.restart_safety();
         if let Some(floor) = &mut self.floor {
             floor.safe.reset();
         }
+    }
+
+    /// Brings κ and φ up to date.
+    pub(super) fn refresh(&mut self) {
+        let cells = self.evidence.cells.max(1);
+        for component in &mut self.harm {
+            component.refresh(self.priors.0, cells);
+        }
+        self.phi_curve = self.phi.curve(self.priors.1);
+    }
+
+    fn phi(&self) -> f64 {
+        self.phi_curve.at(self.evidence.cells_of_step)
+    }
+
+    pub(super) fn save(&self) -> Saved {
+        let floor = self.floor.as_ref();
+        Saved {
+            harm: self.harm.iter().map(Component::save).collect(),
+            phi: self.phi.learnt().clone(),
+            floor: floor.map(|f| (f.harm.log_e().to_vec(), f.safe.log_e().to_vec())),
+            evidence: self.evidence.clone(),
+        }
+    }
+
+    /// Goes on from what was saved; false when that is of another configuration.
+    #[must_use]
+    pub(super) fn restore(&mut self, saved: Saved) -> bool {
+        let mut fits = saved.harm.len() == self.harm.len()
+            && saved.evidence.safe.len() == self.evidence.safe.len()
+            && saved.evidence.ladder.fits(&self.evidence.ladder);
+        for (component, saved) in self.harm.iter_mut().zip(saved.harm) {
+            fits &= component.restore(saved);
+        }
+        fits &= match (&mut self.floor, saved.floor) {
+            (Some(floor), Some((harm, safe))) => {
+                floor.harm.restore(harm) && floor.safe.restore(safe)
+            }
+            (None, None) => true,
+            _ => false,
+        };
+        self.phi.restore(saved.phi);
+        self.evidence = saved.evidence;
+        fits
     }
 
     /// φ now, of evidence on the canary alone. While neither arm has had an error there is nothing
     /// that could have memory, and it is 1: else arms that make no errors would wait for a proof
     /// that their errors do not cluster.
     pub(super) fn phi_alone(&self, cells: u64) -> f64 {
-        if self.any {
-            self.phi.at(cells.max(1))
+        if self.evidence.any {
+            self.phi_curve.at(cells)
         } else {
             1.0
         }
@@ -227,11 +322,11 @@ impl Errors {
     /// Parts of the harm mixture: (ln E, weight). With a floor it is one part, the smaller of the
     /// two tests.
     pub(super) fn parts(&self, cells: u64) -> Vec<(f64, f64)> {
-        let parts: Vec<(f64, f64)> = self.harm.iter().flat_map(Counts::parts).collect();
+        let parts: Vec<(f64, f64)> = self.harm.iter().flat_map(Component::parts).collect();
         let Some(floor) = &self.floor else {
             return parts;
         };
-        let weight: f64 = self.harm.iter().map(Counts::weight).sum();
+        let weight: f64 = self.harm.iter().map(Component::weight).sum();
         let phi = self.phi_alone(cells);
         let alone: Vec<f64> = floor.harm.log_e().iter().map(|e| e / phi).collect();
         let relative = log_mixture(parts.iter().copied()) - libm::log(weight);
@@ -240,13 +335,13 @@ impl Errors {
 
     /// ln E of safety.
     pub(super) fn safe_log_e(&self) -> f64 {
-        let phi = self.phi.at(self.cells_of_step.max(1));
-        let relative: Vec<f64> = self.safe.iter().map(|e| e / phi).collect();
+        let phi = self.phi();
+        let relative: Vec<f64> = self.evidence.safe.iter().map(|e| e / phi).collect();
         let relative = log_mean(&relative);
         let Some(floor) = &self.floor else {
             return relative;
         };
-        let phi = self.phi_alone(self.cells_of_step);
+        let phi = self.phi_alone(self.evidence.cells_of_step);
         let alone = floor
             .safe
             .log_e()
@@ -256,24 +351,18 @@ impl Errors {
         log_mean(&[relative, log_mixture(alone)])
     }
 
-    /// Takes the grid into `interval`.
+    /// Takes the ladder into `interval`.
     pub(super) fn bound(&self, interval: &mut Interval, wanted: (f64, f64)) {
-        let kappa = self.harm.first().map_or(1.0, Counts::kappa_now);
-        let phi = self.phi.at(self.cells_of_step.max(1));
-        let mean = |sums: &[f64], by: f64| {
-            let weight = 1.0 / sums.len() as f64;
-            log_mixture(sums.iter().map(|e| (e / by, weight)))
-        };
-        let harm = self.grid.iter().map(|c| mean(c.raw_log_e(), kappa));
-        let safety = self.safe_grid.iter().map(|sums| mean(sums, phi));
-        interval.update(harm, safety, wanted);
+        let kappa = self.harm.first().map_or(1.0, Component::divisor);
+        let ladder = &self.evidence.ladder;
+        ladder.bound(interval, (kappa, self.phi()), wanted);
     }
 
     /// Expected time until proved safe at ratio 1.
     pub(super) fn eta(&self, wanted: f64) -> Eta {
-        let now = self.cells_of_step;
-        let ((kb, nb), (kc, nc)) = self.observed;
-        let (b, c) = self.traffic;
+        let now = self.evidence.cells_of_step;
+        let ((kb, nb), (kc, nc)) = self.evidence.observed;
+        let (b, c) = self.evidence.traffic;
         let rate = (kb + kc) as f64 / ((nb + nc) as f64).max(1.0);
         let kl = divergence(
             canary_share(c, b, 1.0),
@@ -284,8 +373,8 @@ impl Errors {
         } else {
             0.0
         };
-        let phi = self.phi.at(now.max(1));
-        let relative: Vec<f64> = self.safe.iter().map(|e| e / phi).collect();
+        let phi = self.phi();
+        let relative: Vec<f64> = self.evidence.safe.iter().map(|e| e / phi).collect();
         let raw = log_mean(&relative) * phi;
         // The other half of the average is the floor's.
         let half = if self.floor.is_some() {
@@ -293,7 +382,7 @@ impl Errors {
         } else {
             0.0
         };
-        let by_ratio = eta::expect(raw, growth, now, wanted + half, |t| self.phi.at(t));
+        let by_ratio = eta::expect(raw, growth, now, wanted + half, |t| self.phi_curve.at(t));
         let Some((floor, limit)) = self.floor.as_ref().zip(self.limits.negligible) else {
             return by_ratio;
         };
@@ -312,4 +401,12 @@ impl Errors {
             _ => by_ratio,
         }
     }
+}
+
+/// The priors: of κ for rollback, of φ.
+fn priors(assume: Assume, one_pod: bool) -> (Option<Prior>, Option<Prior>) {
+    (
+        Use::RollbackErrors.prior(assume, one_pod),
+        Use::ApproveErrors.prior(assume, one_pod),
+    )
 }

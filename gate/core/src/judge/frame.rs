@@ -9,8 +9,10 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
 use crate::cell::{Cell, PodCell};
-use crate::evalue::counts::{Layout, Table};
+use crate::evalue::table::{Layout, Table};
 use crate::kappa::LONGEST;
 use crate::sketch::Sketch;
 
@@ -20,9 +22,11 @@ pub const PODS_MAX: usize = 64;
 pub const ROUTES_MAX: usize = 50;
 /// A pod whose windows cover less of a cell sits it out.
 const COVERAGE_MIN: f64 = 0.4;
+/// The latency of a slot without requests.
+static EMPTY: Sketch = Sketch::Empty;
 
 /// Slots of one arm.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
 struct Slots {
     by_name: BTreeMap<Arc<str>, usize>,
     last_seen: Vec<u64>,
@@ -57,7 +61,7 @@ impl Slots {
 }
 
 /// Where pods and routes are laid out, kept from cell to cell.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
 pub(super) struct Places {
     baseline: Slots,
     canary: Slots,
@@ -158,7 +162,7 @@ impl<'a> Frame<'a> {
             active: vec![false; pods],
             warm: vec![false; pods],
             cpu: vec![None; pods],
-            latency: vec![Cow::Owned(Sketch::Empty); pods * columns],
+            latency: vec![Cow::Borrowed(&EMPTY); pods * columns],
             misfits: 0,
         }
     }

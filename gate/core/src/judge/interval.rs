@@ -1,6 +1,12 @@
-//! Bounds of a ratio that are valid at all times: the harm test and the safety test on a grid.
+//! Bounds of a ratio that are valid at all times: the harm test and the safety test on a ladder of
+//! ratios.
 //!
-//! Source: statistics.md section 5, "Deadline". A bound once proved stays.
+//! Source: statistics.md section 5, "Deadline". A bound once proved stays. The ladder informs and
+//! does not decide, so it has fewer tilts than the tests that do.
+
+use serde::{Deserialize, Serialize};
+
+use crate::combine::log_mixture;
 
 /// Ratios at which safety is tested, ascending.
 pub(super) const SAFETY: [f64; 14] = [
@@ -11,36 +17,72 @@ pub(super) const HARM: [f64; 12] = [
     0.2, 0.35, 0.5, 0.7, 0.85, 1.0, 1.1, 1.2, 1.35, 1.5, 2.0, 3.0,
 ];
 
+/// ln E of both tests by ratio and tilt.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+pub(super) struct Ladder {
+    harm: Vec<f64>,
+    safe: Vec<f64>,
+}
+
+/// One rung: its ratio and ln E by tilt.
+pub(super) type Rung<'a> = (f64, &'a mut [f64]);
+
+impl Ladder {
+    /// A ladder without evidence, with so many tilts of harm and of safety.
+    pub(super) fn new(harm: usize, safe: usize) -> Self {
+        Self {
+            harm: vec![0.0; HARM.len() * harm],
+            safe: vec![0.0; SAFETY.len() * safe],
+        }
+    }
+
+    /// The rungs of harm, ascending.
+    pub(super) fn harm(&mut self) -> impl Iterator<Item = Rung<'_>> {
+        let tilts = self.harm.len() / HARM.len();
+        HARM.into_iter().zip(self.harm.chunks_mut(tilts.max(1)))
+    }
+
+    /// The rungs of safety, ascending.
+    pub(super) fn safe(&mut self) -> impl Iterator<Item = Rung<'_>> {
+        let tilts = self.safe.len() / SAFETY.len();
+        SAFETY.into_iter().zip(self.safe.chunks_mut(tilts.max(1)))
+    }
+
+    /// Starts safety anew.
+    pub(super) fn restart_safety(&mut self) {
+        self.safe.fill(0.0);
+    }
+
+    /// Whether `other` has as many tilts.
+    pub(super) fn fits(&self, other: &Self) -> bool {
+        (self.harm.len(), self.safe.len()) == (other.harm.len(), other.safe.len())
+    }
+
+    /// Takes the ladder into `interval`: the ln E, divided by `kappa` of harm and of safety,
+    /// against `wanted`.
+    pub(super) fn bound(&self, interval: &mut Interval, kappa: (f64, f64), wanted: (f64, f64)) {
+        let mean = |sums: &[f64], kappa: f64| {
+            let weight = 1.0 / sums.len() as f64;
+            log_mixture(sums.iter().map(|e| (e / kappa, weight)))
+        };
+        let tilts = (self.harm.len() / HARM.len(), self.safe.len() / SAFETY.len());
+        let harm = HARM.iter().zip(self.harm.chunks(tilts.0.max(1)));
+        let low = harm.take_while(|(_, sums)| mean(sums, kappa.0) >= wanted.0);
+        interval.raise(low.last().map(|(&ratio, _)| ratio));
+        let safe = SAFETY.iter().zip(self.safe.chunks(tilts.1.max(1))).rev();
+        let high = safe.take_while(|(_, sums)| mean(sums, kappa.1) >= wanted.1);
+        interval.lower(high.last().map(|(&ratio, _)| ratio));
+    }
+}
+
 /// The bounds found so far.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq, Serialize)]
 pub(super) struct Interval {
     pub(super) low: Option<f64>,
     pub(super) high: Option<f64>,
 }
 
 impl Interval {
-    /// Takes in ln E of the grid, corrected for memory, against `wanted`.
-    pub(super) fn update(
-        &mut self,
-        harm: impl Iterator<Item = f64>,
-        safety: impl DoubleEndedIterator<Item = f64> + ExactSizeIterator,
-        wanted: (f64, f64),
-    ) {
-        let low = HARM
-            .iter()
-            .zip(harm)
-            .take_while(|(_, e)| *e >= wanted.0)
-            .last();
-        let high = SAFETY
-            .iter()
-            .rev()
-            .zip(safety.rev())
-            .take_while(|(_, e)| *e >= wanted.1)
-            .last();
-        self.raise(low.map(|(&r, _)| r));
-        self.lower(high.map(|(&r, _)| r));
-    }
-
     /// Raises the lower bound.
     pub(super) fn raise(&mut self, low: Option<f64>) {
         self.low = [self.low, low].into_iter().flatten().reduce(f64::max);

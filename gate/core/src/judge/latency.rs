@@ -6,18 +6,25 @@
 
 use std::sync::Arc;
 
-use super::assessment::Unavailable;
+use super::component::Component;
 use super::frame::Frame;
-use super::interval::{HARM, Interval, SAFETY};
-use super::tails::{Grid, Rolling, Tails, Thresholds};
+use super::interval::Ladder;
+use super::rolling::{Rolling, Thresholds};
+use super::tails::{Grid, Tails};
 use super::{LatencyLimits, logs};
 use crate::combine::log_mixture;
-use crate::eta::{self, Eta};
-use crate::evalue::counts::{Counts, Family, Plan};
-use crate::evalue::likelihood::{canary_share, divergence};
-use crate::evalue::permutation;
-use crate::kappa::{Assume, Use};
+use crate::evalue::counts::{self, Family};
+use crate::evalue::exposure::{Comparison, Draw, Exposure, Participants};
+use crate::evalue::table::Table;
+use crate::kappa::{Assume, Curve, Prior, Use};
 use crate::sketch::Sketch;
+
+mod explicit;
+mod ladder;
+mod outlook;
+mod state;
+
+pub(super) use state::Saved;
 
 /// ψ of counts.
 const UP: [f64; 7] = [1.2, 1.35, 1.6, 2.0, 3.0, 5.0, 10.0];
@@ -25,20 +32,35 @@ const UP: [f64; 7] = [1.2, 1.35, 1.6, 2.0, 3.0, 5.0, 10.0];
 const INDICATOR: [f64; 5] = [1.6, 2.0, 3.0, 5.0, 10.0];
 /// 1/ψ of safety.
 const DOWN: [f64; 6] = [1.2, 1.35, 1.6, 2.0, 3.0, 5.0];
-/// ψ of the grid, which informs and does not decide.
+/// ψ of the ladder, which informs and does not decide.
 const COARSE: [f64; 3] = [1.35, 2.0, 5.0];
 /// Weight of latency in the harm mixture: counts, capped, indicator.
 pub(super) const WEIGHT: f64 = 0.18;
 const WEIGHT_COUNTS: f64 = 0.12;
 const WEIGHT_SHAPES: f64 = 0.03;
+/// Weights of safety, by family.
+const SAFE: [(Family, f64); 2] = [(Family::Count, 0.7), (Family::Capped(2), 0.3)];
 /// Share of all weight that goes to routes where there are several.
 pub(super) const ROUTES_WEIGHT: f64 = 0.2;
+/// Numbers of safety and of the ladder's harm in the keys of thinning.
+const SAFE_OBJECTIVE: u64 = 20;
+const LADDER_OBJECTIVE: u64 = 21;
 
 /// A component and its level.
 #[derive(Clone, Debug, PartialEq)]
 struct Leveled {
     level: usize,
-    counts: Counts,
+    counts: Component,
+}
+
+/// Tilts, ln ψ.
+#[derive(Clone, Debug, PartialEq)]
+struct Tilts {
+    up: Vec<f64>,
+    indicator: Vec<f64>,
+    down: Vec<f64>,
+    /// Those of the ladder: harm's, then safety's.
+    ladder: Vec<f64>,
 }
 
 /// The state of the latency objective.
@@ -49,15 +71,22 @@ pub(super) struct Latency {
     levels: Vec<f64>,
     /// Indices into `levels` that routes are judged at.
     route_levels: Vec<usize>,
+    tilts: Tilts,
     rolling: Rolling,
     thresholds: Thresholds,
     harm: Vec<Leveled>,
-    safe: Vec<Counts>,
+    /// ln E of safety by family and tilt. Its scores are those of the top level's components, and
+    /// so is its memory.
+    safe: Vec<Vec<f64>>,
     routes: Vec<Vec<Leveled>>,
-    grid: Vec<Counts>,
-    safe_grid: Vec<Counts>,
-    rates_set: bool,
+    ladder: Ladder,
+    exposure: Exposure,
+    route_exposures: Vec<Exposure>,
     several_routes: bool,
+    priors: (Option<Prior>, Option<Prior>),
+    safe_curves: [Curve; 2],
+    cells: u64,
+    cells_of_step: u64,
     /// Latency since the first judged cell: baseline, canary.
     pub(super) observed: (Sketch, Sketch),
     traffic: (f64, f64),
@@ -68,66 +97,55 @@ impl Latency {
     pub(super) fn new(limits: LatencyLimits, seed: u64, scale: f64) -> Self {
         let levels = levels(&limits);
         let top = levels.len() - 1;
-        let each = |x: f64, n: usize| vec![x / n as f64; n];
-        let plan = |objective: usize, family, tilts: Vec<f64>, weight: f64| Plan {
-            objective: objective as u64,
-            family,
-            rate: 1.0,
-            seed,
-            weights: each(weight, tilts.len()),
-            tilts,
-        };
-        let harm = |level, family, psi: &[f64], weight| Leveled {
+        let harm = |level, family, tilts: usize, weight: f64| Leveled {
             level,
-            counts: Counts::new(
-                plan(level, family, logs(psi), weight * scale),
+            counts: Component::new(
+                level as u64,
+                family,
+                vec![weight * scale / tilts as f64; tilts],
                 Use::RollbackLatency,
             ),
         };
         let count_weight = WEIGHT_COUNTS / levels.len() as f64;
         let mut all: Vec<Leveled> = (0..levels.len())
-            .map(|l| harm(l, Family::Count, &UP, count_weight))
+            .map(|l| harm(l, Family::Count, UP.len(), count_weight))
             .collect();
-        all.push(harm(top, Family::Capped(2), &UP, WEIGHT_SHAPES));
-        all.push(harm(top, Family::Indicator, &INDICATOR, WEIGHT_SHAPES));
-        let down: Vec<f64> = logs(&DOWN).iter().map(|tilt| -tilt).collect();
-        let down_coarse: Vec<f64> = logs(&COARSE).iter().map(|tilt| -tilt).collect();
-        let safe = |family, tilts: &[f64], weight| {
-            Counts::new(
-                plan(20, family, tilts.to_vec(), weight),
-                Use::ApproveLatency,
-            )
-        };
-        let coarse = |_| {
-            Counts::new(
-                plan(21, Family::Count, logs(&COARSE), 1.0),
-                Use::RollbackLatency,
-            )
-        };
+        all.push(harm(top, Family::Capped(2), UP.len(), WEIGHT_SHAPES));
+        let indicator = Family::Indicator(None);
+        all.push(harm(top, indicator, INDICATOR.len(), WEIGHT_SHAPES));
+        let down = |psi: &[f64]| logs(psi).into_iter().map(|tilt| -tilt);
         Self {
             seed,
             route_levels: if top == 0 { vec![0] } else { vec![0, top] },
             levels,
+            tilts: Tilts {
+                up: logs(&UP),
+                indicator: logs(&INDICATOR),
+                down: down(&DOWN).collect(),
+                ladder: logs(&COARSE).into_iter().chain(down(&COARSE)).collect(),
+            },
             rolling: Rolling::default(),
             thresholds: Thresholds::default(),
             harm: all,
-            safe: vec![
-                safe(Family::Count, &down, 0.7),
-                safe(Family::Capped(2), &down, 0.3),
-            ],
+            safe: vec![vec![0.0; DOWN.len()]; SAFE.len()],
             routes: Vec::new(),
-            grid: HARM.iter().map(coarse).collect(),
-            safe_grid: SAFETY
-                .iter()
-                .map(|_| safe(Family::Count, &down_coarse, 1.0))
-                .collect(),
+            ladder: Ladder::new(COARSE.len(), COARSE.len()),
+            exposure: Exposure::default(),
+            route_exposures: Vec::new(),
             limits,
-            rates_set: false,
             several_routes: false,
+            priors: priors(Assume::Vary, false),
+            safe_curves: [Curve::default(); 2],
+            cells: 0,
+            cells_of_step: 0,
             observed: (Sketch::Empty, Sketch::Empty),
             traffic: (0.0, 0.0),
             pods: (1, 1),
         }
+    }
+
+    fn top(&self) -> usize {
+        self.levels.len() - 1
     }
 
     /// Adds components for routes that have got a column.
@@ -135,25 +153,16 @@ impl Latency {
         while self.routes.len() < routes {
             let route = self.routes.len() as u64;
             let counts = self.route_levels.iter().zip(0u64..).map(|(&level, i)| {
-                let objective = 100 + route * 4 + i;
-                let tilts = logs(&UP);
                 let weights = vec![1.0 / UP.len() as f64; UP.len()];
-                let Self { seed, .. } = *self;
-                let plan = Plan {
-                    objective,
-                    family: Family::Count,
-                    rate: 1.0,
-                    seed,
-                    tilts,
-                    weights,
-                };
+                let objective = 100 + route * 4 + i;
                 Leveled {
                     level,
-                    counts: Counts::new(plan, Use::RollbackLatency),
+                    counts: Component::new(objective, Family::Count, weights, Use::RollbackLatency),
                 }
             });
             let counts = counts.collect();
             self.routes.push(counts);
+            self.route_exposures.push(Exposure::default());
         }
     }
 
@@ -161,23 +170,17 @@ impl Latency {
     pub(super) fn begin(&mut self, one_pod: bool, assume: Assume) {
         self.several_routes = self.routes.len() > 1;
         let each = ROUTES_WEIGHT / (self.route_levels.len() * self.routes.len().max(1)) as f64;
-        let rollback = Use::RollbackLatency.prior(assume, one_pod);
-        if self.several_routes {
-            self.harm
-                .iter_mut()
-                .for_each(|c| c.counts.scale_weights(1.0 - ROUTES_WEIGHT));
+        self.priors = priors(assume, one_pod);
+        for component in &mut self.harm {
+            if self.several_routes {
+                component.counts.scale_weights(1.0 - ROUTES_WEIGHT);
+            }
+            component.counts.begin(one_pod);
         }
         for route in self.routes.iter_mut().flatten() {
             route.counts.scale_weights(each);
-            route.counts.kappa_mut().begin(one_pod, rollback);
+            route.counts.begin(one_pod);
         }
-        self.harm
-            .iter_mut()
-            .for_each(|c| c.counts.kappa_mut().begin(one_pod, rollback));
-        let approve = Use::ApproveLatency.prior(assume, one_pod);
-        self.safe
-            .iter_mut()
-            .for_each(|c| c.kappa_mut().begin(one_pod, approve));
     }
 
     /// Learns from a cell of history or a judged one, before it sets thresholds.
@@ -191,18 +194,14 @@ impl Latency {
         self.thresholds = self
             .rolling
             .thresholds(&self.levels, &route_levels, frame.columns);
-        let taking_part = |table: &super::Table, columns: std::ops::Range<usize>| {
+        let taking_part = |table: &Table, columns: std::ops::Range<usize>| {
             let k = |pod| table.sum(pod, columns.clone());
-            let baseline: Vec<Option<u64>> = frame
-                .baseline()
+            let baseline = frame.baseline();
+            let baseline: Vec<Option<u64>> = baseline
                 .map(|pod| frame.is_warm(pod).then(|| k(pod)))
                 .collect();
-            let canary: Vec<u64> = frame
-                .canary()
-                .filter(|&p| frame.is_warm(p))
-                .map(k)
-                .collect();
-            (baseline, canary)
+            let canary = frame.canary().filter(|&p| frame.is_warm(p));
+            (baseline, canary.map(k).collect::<Vec<u64>>())
         };
         for level in 0..self.levels.len() {
             let edge = self.thresholds.pooled(level);
@@ -212,20 +211,14 @@ impl Latency {
             for component in self.harm.iter_mut().filter(|c| c.level == level) {
                 component.counts.learn(&baseline, canary);
             }
-            if level + 1 == self.levels.len() {
-                self.safe
-                    .iter_mut()
-                    .for_each(|c| c.learn(&baseline, canary));
-            }
         }
         for i in 0..self.route_levels.len() {
             let table = tails.exceedances(0, |column| self.thresholds.route(column, i));
             for (column, route) in self.routes.iter_mut().enumerate() {
                 let (baseline, canary) = taking_part(&table, column..column + 1);
                 if let Some(component) = route.get_mut(i) {
-                    component
-                        .counts
-                        .learn(&baseline, judged.then_some(canary.as_slice()));
+                    let canary = judged.then_some(canary.as_slice());
+                    component.counts.learn(&baseline, canary);
                 }
             }
         }
@@ -248,59 +241,98 @@ impl Latency {
         let Some(grid) = self.rolling.grid().cloned() else {
             return;
         };
-        self.set_rates(&grid);
-        let (n, layout, all) = (tails.totals(), frame.layout, 0..frame.columns);
+        let n = tails.totals();
+        let draw = Draw {
+            seed: self.seed,
+            objective: 0,
+            cell: self.cells,
+        };
+        self.cells += 1;
+        self.cells_of_step += 1;
+        // Explicit bounds can't be moved by a ratio: the tolerance is on the share above a bound.
+        let rates = match grid {
+            Grid::Explicit(_) => (self.limits.exceedance_above, self.limits.exceedance_below),
+            Grid::Exponential(_) => (1.0, 1.0),
+        };
+        let pooled = self.exposure.step(&n, 0..frame.columns, frame.layout);
         let shift = grid.shift(self.limits.rollback_above, true);
-        for level in 0..self.levels.len() {
-            let edge = self.thresholds.pooled(level);
-            let k = tails.exceedances(shift, |_| edge);
-            for component in self.harm.iter_mut().filter(|c| c.level == level) {
-                component.counts.step(&k, &n, all.clone(), layout);
-            }
+        if let Some(who) = &pooled {
+            self.step_harm(who, (&n, tails), (rates.0, shift), draw);
+            self.step_safe(who, (&n, tails), (rates.1, &grid), draw);
+            self.step_ladder(who, (&n, tails), &grid, draw);
         }
         if self.several_routes {
-            for i in 0..self.route_levels.len() {
-                let k = tails.exceedances(shift, |column| self.thresholds.route(column, i));
-                for (column, route) in self.routes.iter_mut().enumerate() {
-                    if let Some(component) = route.get_mut(i) {
-                        component.counts.step(&k, &n, column..column + 1, layout);
-                    }
-                }
-            }
-        }
-        let top = self.thresholds.pooled(self.levels.len() - 1);
-        let k = tails.exceedances(grid.shift(self.limits.approve_below, false), |_| top);
-        self.safe
-            .iter_mut()
-            .for_each(|c| c.step(&k, &n, all.clone(), layout));
-        if matches!(grid, Grid::Exponential(_)) {
-            let harm = self.grid.iter_mut().zip(HARM).map(|(c, r)| (c, r, true));
-            let safe = self
-                .safe_grid
-                .iter_mut()
-                .zip(SAFETY)
-                .map(|(c, r)| (c, r, false));
-            for (component, ratio, is_harm) in harm.chain(safe) {
-                let k = tails.exceedances(grid.shift(ratio, is_harm), |_| top);
-                component.step(&k, &n, all.clone(), layout);
-            }
+            self.step_routes(frame, (&n, tails), (rates.0, shift), draw);
         }
         self.observe(frame, &n);
     }
 
-    /// Explicit bounds can't be moved by a ratio: the tolerance is on the share above a bound.
-    fn set_rates(&mut self, grid: &Grid) {
-        if !self.rates_set && matches!(grid, Grid::Explicit(_)) {
-            let harm = self.harm.iter_mut().chain(self.routes.iter_mut().flatten());
-            harm.for_each(|c| c.counts.set_rate(self.limits.exceedance_above));
-            self.safe
-                .iter_mut()
-                .for_each(|c| c.set_rate(self.limits.exceedance_below));
+    fn step_harm(
+        &mut self,
+        who: &Participants,
+        (n, tails): (&Table, &Tails),
+        (rate, shift): (f64, i32),
+        draw: Draw,
+    ) {
+        let mut counts = Comparison::new(who, n, rate, &self.tilts.up);
+        let mut stalls = Comparison::new(who, n, rate, &self.tilts.indicator);
+        for level in 0..self.levels.len() {
+            let edge = self.thresholds.pooled(level);
+            let k = tails.exceedances(shift, |_| edge);
+            for component in self.harm.iter_mut().filter(|c| c.level == level) {
+                let comparison = if component.counts.is_indicator() {
+                    &mut stalls
+                } else {
+                    &mut counts
+                };
+                component.counts.step(&k, comparison, draw);
+            }
         }
-        self.rates_set = true;
     }
 
-    fn observe(&mut self, frame: &Frame<'_>, n: &super::Table) {
+    fn step_routes(
+        &mut self,
+        frame: &Frame<'_>,
+        (n, tails): (&Table, &Tails),
+        (rate, shift): (f64, i32),
+        draw: Draw,
+    ) {
+        let tables: Vec<Table> = (0..self.route_levels.len())
+            .map(|i| tails.exceedances(shift, |column| self.thresholds.route(column, i)))
+            .collect();
+        let routes = self.routes.iter_mut().zip(&mut self.route_exposures);
+        for (column, (route, exposure)) in routes.enumerate() {
+            let Some(who) = exposure.step(n, column..column + 1, frame.layout) else {
+                continue;
+            };
+            let mut comparison = Comparison::new(&who, n, rate, &self.tilts.up);
+            for (component, k) in route.iter_mut().zip(&tables) {
+                component.counts.step(k, &mut comparison, draw);
+            }
+        }
+    }
+
+    fn step_safe(
+        &mut self,
+        who: &Participants,
+        (n, tails): (&Table, &Tails),
+        (rate, grid): (f64, &Grid),
+        draw: Draw,
+    ) {
+        let mut comparison = Comparison::new(who, n, rate, &self.tilts.down);
+        let edge = self.thresholds.pooled(self.top());
+        let shift = grid.shift(self.limits.approve_below, false);
+        let k = tails.exceedances(shift, |_| edge);
+        let draw = Draw {
+            objective: SAFE_OBJECTIVE,
+            ..draw
+        };
+        for (log_e, (family, _)) in self.safe.iter_mut().zip(SAFE) {
+            counts::step(log_e, family, &k, &mut comparison, draw);
+        }
+    }
+
+    fn observe(&mut self, frame: &Frame<'_>, n: &Table) {
         let fade = |past: &mut f64, now: u64| *past = super::faded(*past, now as f64);
         let sum = |pods: std::ops::Range<usize>| pods.map(|p| n.sum(p, 0..frame.columns)).sum();
         fade(&mut self.traffic.0, sum(frame.baseline()));
@@ -323,10 +355,23 @@ impl Latency {
 
     /// Starts safety anew.
     pub(super) fn restart_safety(&mut self) {
-        self.safe
-            .iter_mut()
-            .chain(&mut self.safe_grid)
-            .for_each(Counts::reset);
+        self.cells_of_step = 0;
+        self.safe.iter_mut().for_each(|sums| sums.fill(0.0));
+        self.ladder.restart_safety();
+    }
+
+    /// Brings κ up to date.
+    pub(super) fn refresh(&mut self) {
+        let (prior, cells) = (self.priors.0, self.cells.max(1));
+        let routes = self.routes.iter_mut().flatten();
+        for component in self.harm.iter_mut().chain(routes) {
+            component.counts.refresh(prior, cells);
+        }
+        // Counts of the top level, and the same capped.
+        let alike = self.harm.iter().skip(self.levels.len() - 1);
+        for (curve, component) in self.safe_curves.iter_mut().zip(alike) {
+            *curve = component.counts.curve(self.priors.1);
+        }
     }
 
     /// Parts of the harm mixture: (ln E, weight), pooled.
@@ -343,104 +388,38 @@ impl Latency {
     /// The component that speaks loudest: its level, its route's column, ln of weight times E.
     pub(super) fn leading(&self) -> Option<(f64, Option<usize>, f64)> {
         let pooled = self.harm.iter().map(|c| (c, None));
-        let routes = self
-            .routes
-            .iter()
-            .enumerate()
-            .filter(|_| self.several_routes);
+        let routes = self.routes.iter().enumerate();
+        let routes = routes.filter(|_| self.several_routes);
         let routes = routes.flat_map(|(i, r)| r.iter().map(move |c| (c, Some(i))));
         let each = pooled.chain(routes).filter_map(|(c, route)| {
-            Some((
-                *self.levels.get(c.level)?,
-                route,
-                log_mixture(c.counts.parts()),
-            ))
+            let level = *self.levels.get(c.level)?;
+            Some((level, route, log_mixture(c.counts.parts())))
         });
         each.max_by(|a, b| a.2.total_cmp(&b.2))
     }
 
     /// ln E of safety.
     pub(super) fn safe_log_e(&self) -> f64 {
-        log_mixture(self.safe.iter().flat_map(Counts::parts))
-    }
-
-    /// Takes the grid into `interval`.
-    pub(super) fn bound(&self, interval: &mut Interval, wanted: (f64, f64)) {
-        let (Some(top), Some(safe)) = (self.harm.get(self.levels.len() - 1), self.safe.first())
-        else {
-            return;
-        };
-        let mean = |c: &Counts, kappa: f64| {
-            let weight = 1.0 / COARSE.len() as f64;
-            log_mixture(c.raw_log_e().iter().map(|e| (e / kappa, weight)))
-        };
-        let (kappa, kappa_safe) = (top.counts.kappa_now(), safe.kappa_now());
-        let harm = self.grid.iter().map(|c| mean(c, kappa));
-        let safety = self.safe_grid.iter().map(|c| mean(c, kappa_safe));
-        interval.update(harm, safety, wanted);
+        let families = self.safe.iter().zip(&self.safe_curves).zip(SAFE);
+        log_mixture(families.flat_map(|((sums, curve), (_, weight))| {
+            let kappa = curve.at(self.cells_of_step);
+            let weight = weight / sums.len() as f64;
+            sums.iter().map(move |e| (e / kappa, weight))
+        }))
     }
 
     /// Whether a proof bounds the ratio of quantiles; with explicit bounds it is one of shares.
     pub(super) fn is_ratio(&self) -> bool {
         matches!(self.rolling.grid(), Some(Grid::Exponential(_)))
     }
+}
 
-    /// Why latency can't be judged.
-    pub(super) fn unavailable(&self) -> Option<Unavailable> {
-        if let Some(broken) = self.rolling.broken() {
-            return Some(broken);
-        }
-        if self.rolling.is_empty() {
-            return Some(Unavailable::NoBaseline);
-        }
-        if self.observed.1.total() == 0 {
-            return Some(Unavailable::NoCanary);
-        }
-        let top = self.observed.0.quantile(self.limits.quantile)?;
-        top.high.is_infinite().then_some(Unavailable::OpenBucket)
-    }
-
-    /// The objective's quantile of an arm, in seconds.
-    pub(super) fn value(&self, sketch: &Sketch) -> Option<f64> {
-        sketch.quantile(self.limits.quantile).map(|q| q.value)
-    }
-
-    /// Expected time until proved safe at ratio 1.
-    pub(super) fn eta(&self, now: u64, wanted: f64) -> Eta {
-        let Some(safe) = self.safe.first() else {
-            return Eta::NoGrowth;
-        };
-        let growth = self.growth().unwrap_or(0.0);
-        let raw = self.safe_log_e() * safe.kappa_now();
-        eta::expect(raw, growth, now, wanted, |t| self.safe_kappa(t))
-    }
-
-    fn safe_kappa(&self, t: u64) -> f64 {
-        self.safe.first().map_or(1.0, |safe| safe.kappa_at(t))
-    }
-
-    /// Expected growth of ln E a cell: expected events times KL of their shares.
-    fn growth(&self) -> Option<f64> {
-        let (edge, share) = self.thresholds.pooled_share(self.levels.len() - 1)?;
-        let grid = self.rolling.grid()?;
-        let shift = grid.shift(self.limits.approve_below, false);
-        let beyond = match grid {
-            Grid::Explicit(_) => share / self.limits.exceedance_below,
-            Grid::Exponential(_) => {
-                let total = self.observed.0.total().max(1) as f64;
-                self.observed.0.count_above(edge.saturating_add(shift)) as f64 / total
-            }
-        };
-        let psi = (beyond / share).max(0.02);
-        let (b, c) = self.traffic;
-        if share <= 0.0 || b <= 0.0 || c <= 0.0 || psi >= 1.0 {
-            return None;
-        }
-        // Exposure is a pod's: with as many requests a pod, shares of events are shares of pods.
-        let kl = divergence(canary_share(c, b, psi), canary_share(c, b, 1.0));
-        let most = permutation::log_choose(self.pods.0 + self.pods.1, self.pods.1);
-        Some(((c * psi + b) * share * kl).min(most))
-    }
+/// The priors of κ: of rollback, of approval.
+fn priors(assume: Assume, one_pod: bool) -> (Option<Prior>, Option<Prior>) {
+    (
+        Use::RollbackLatency.prior(assume, one_pod),
+        Use::ApproveLatency.prior(assume, one_pod),
+    )
 }
 
 /// Quantiles judged: from P90 up to the objective's, or that one alone.

@@ -5,10 +5,11 @@ use super::{
     Component, Judge, Objective, ObjectiveAssessment, Success, SuccessAssessment, Unavailable,
 };
 use crate::combine::{log_mean, log_mixture};
+use crate::eta::Eta;
 
 /// What the three objectives have in common.
 pub(super) struct State {
-    objective: Objective,
+    pub(super) objective: Objective,
     pub(super) required: bool,
     pub(super) rollback_above: f64,
     pub(super) approve_below: f64,
@@ -30,6 +31,17 @@ impl Success {
     }
 }
 
+impl State {
+    /// Position among proofs.
+    pub(super) fn index(&self) -> usize {
+        match self.objective {
+            Objective::Latency => 0,
+            Objective::Errors => 1,
+            Objective::Cpu => 2,
+        }
+    }
+}
+
 fn mixture(parts: &[(f64, f64)]) -> (f64, f64) {
     (
         log_mixture(parts.iter().copied()),
@@ -41,27 +53,26 @@ impl Judge {
     /// All parts of the harm mixture, in fixed order.
     pub(super) fn parts(&self) -> Vec<(f64, f64)> {
         let mut parts: Vec<(f64, f64)> = self.latency.iter().flat_map(|l| l.parts()).collect();
-        parts.extend(self.errors.iter().flat_map(|e| e.parts(self.cells)));
+        parts.extend(
+            self.errors
+                .iter()
+                .flat_map(|e| e.parts(self.progress.cells)),
+        );
         parts.extend(self.cpu.iter().flat_map(|c| c.parts()));
         parts.extend(self.latency.iter().flat_map(|l| l.route_parts()));
         parts
     }
 
-    /// Latency, errors, CPU by index; none where not enabled.
-    pub(super) fn state(&self, index: usize) -> Option<State> {
-        match index {
-            0 => self.latency_state(),
-            1 => self.errors_state(),
-            _ => self.cpu_state(),
-        }
+    /// What each enabled objective says now: latency, errors, CPU.
+    pub(super) fn states(&self) -> Vec<State> {
+        let all = [self.latency_state(), self.errors_state(), self.cpu_state()];
+        all.into_iter().flatten().collect()
     }
 
-    pub(super) fn state_of(&self, objective: Objective) -> Option<State> {
-        self.state(match objective {
-            Objective::Latency => 0,
-            Objective::Errors => 1,
-            Objective::Cpu => 2,
-        })
+    /// φ of evidence on the canary alone.
+    pub(super) fn phi_alone(&self) -> f64 {
+        let errors = self.errors.as_ref();
+        errors.map_or(1.0, |errors| errors.phi_alone(self.progress.cells))
     }
 
     fn latency_state(&self) -> Option<State> {
@@ -88,10 +99,10 @@ impl Judge {
 
     fn errors_state(&self) -> Option<State> {
         let (limits, errors) = self.config.errors.as_ref().zip(self.errors.as_ref())?;
-        let (harm_log_e, weight) = mixture(&errors.parts(self.cells));
-        let (baseline, canary) = errors.observed;
+        let (harm_log_e, weight) = mixture(&errors.parts(self.progress.cells));
+        let (baseline, canary) = errors.observed();
         let rate = |(k, n): (u64, u64)| (n > 0).then(|| k as f64 / n as f64);
-        let unavailable = match (errors.seen_baseline, canary.1) {
+        let unavailable = match (errors.seen_baseline(), canary.1) {
             (false, _) => Some(Unavailable::NoBaseline),
             (true, 0) => Some(Unavailable::NoCanary),
             _ => None,
@@ -131,24 +142,22 @@ impl Judge {
         })
     }
 
-    pub(super) fn objective(&self, index: usize) -> Option<ObjectiveAssessment> {
-        let state = self.state(index)?;
-        let proof = self.proofs.get(index)?;
+    pub(super) fn objective(&self, state: &State) -> ObjectiveAssessment {
+        let proof = &self.progress.proofs[state.index()];
         let wanted = -libm::log(self.config.false_approval);
         let (baseline, canary) = state.values;
         let ratio = baseline
             .zip(canary)
             .map(|(b, c)| c / b)
             .filter(|r| r.is_finite());
-        let eta = match index {
-            0 => self
-                .latency
-                .as_ref()
-                .map(|l| l.eta(self.cells_of_step, wanted)),
-            1 => self.errors.as_ref().map(|e| e.eta(wanted)),
-            _ => self.cpu.as_ref().map(|c| c.eta(wanted)),
+        let safe = state.safe_log_e;
+        let eta = match state.objective {
+            _ if proof.safe => Some(Eta::Cells(0)),
+            Objective::Latency => self.latency.as_ref().map(|l| l.eta(safe, wanted)),
+            Objective::Errors => self.errors.as_ref().map(|e| e.eta(wanted)),
+            Objective::Cpu => self.cpu.as_ref().map(|c| c.eta(safe, wanted)),
         };
-        Some(ObjectiveAssessment {
+        ObjectiveAssessment {
             objective: state.objective,
             harm_log_e: state.harm_log_e,
             safe_log_e: state.safe_log_e,
@@ -161,19 +170,12 @@ impl Judge {
             canary,
             unit: state.unit,
             unavailable: state.unavailable,
-            eta: if proof.safe {
-                crate::eta::Eta::Cells(0)
-            } else {
-                eta?
-            },
-        })
+            eta: eta.unwrap_or(Eta::NoGrowth),
+        }
     }
 
     pub(super) fn limit(&self, success: &Success) -> SuccessAssessment {
-        let phi = self
-            .errors
-            .as_ref()
-            .map_or(1.0, |errors| errors.phi_alone(self.cells));
+        let phi = self.phi_alone();
         let failed = success.errors as f64 / success.requests as f64;
         SuccessAssessment {
             success: (success.requests > 0).then_some(1.0 - failed),
@@ -183,7 +185,7 @@ impl Judge {
     }
 
     /// The largest part of the evidence of harm.
-    pub(super) fn leading(&self) -> Option<Component> {
+    pub(super) fn leading(&self, states: &[State]) -> Option<Component> {
         let latency = self.latency.as_ref().and_then(|l| l.leading());
         let latency = latency.map(|(level, route, log_e)| Component {
             objective: Objective::Latency,
@@ -191,15 +193,12 @@ impl Judge {
             route: route_name(self.places.routes(), route),
             log_e,
         });
-        let others = [1, 2].into_iter().filter_map(|index| {
-            let state = self.state(index)?;
-            let (objective, log_e) = (state.objective, state.harm_log_e);
-            Some(Component {
-                objective,
-                level: None,
-                route: None,
-                log_e,
-            })
+        let others = states.iter().filter(|s| s.objective != Objective::Latency);
+        let others = others.map(|state| Component {
+            objective: state.objective,
+            level: None,
+            route: None,
+            log_e: state.harm_log_e,
         });
         latency
             .into_iter()

@@ -7,6 +7,9 @@ use super::*;
 use crate::cell::{PodCell, RouteCell};
 use crate::sketch::Sketch;
 
+mod explicit;
+mod levels;
+mod state;
 mod traffic;
 
 use traffic::{Chance, GOOD, Kind, cell, pod};
@@ -165,25 +168,6 @@ fn under_the_floor_many_times_the_baseline_is_no_harm() {
         ..GOOD
     };
     assert_eq!(rollout(&only, beyond, 3, 240).0, Verdict::Rollback);
-}
-
-#[test]
-fn explicit_bounds_are_judged_by_their_shares() {
-    let good = Kind {
-        explicit: true,
-        ..GOOD
-    };
-    let only = JudgeConfig {
-        errors: None,
-        cpu: None,
-        ..config()
-    };
-    assert_eq!(rollout(&only, good, 1, 360).0, Verdict::Approve);
-    let slower = Kind {
-        slower: 1.6,
-        ..good
-    };
-    assert_eq!(rollout(&only, slower, 1, 360).0, Verdict::Rollback);
 }
 
 #[test]

@@ -6,8 +6,10 @@
 
 use std::collections::BTreeMap;
 
+use serde::{Deserialize, Serialize};
+
 /// Standard deviation of CPU residuals; starts at 0.1, worth 12 residuals.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
 pub struct CpuScale {
     squares: f64,
     df: f64,
@@ -52,7 +54,7 @@ impl CpuScale {
 }
 
 /// Threshold m of the score 1[k ≥ m]: the 95 % quantile of the baseline's counts so far, plus 1.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
 pub struct IndicatorThreshold {
     counts: BTreeMap<u64, u64>,
     n: u64,

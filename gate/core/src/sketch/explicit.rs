@@ -2,10 +2,12 @@
 
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
 use super::{MAX_BUCKETS, QuantileEstimate, SketchError, locate};
 
 /// Counts by explicit bucket.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 pub struct Explicit {
     bounds: Arc<[f64]>,
     counts: Vec<u64>,
@@ -62,6 +64,12 @@ impl Explicit {
             *to = to.saturating_add(*from);
         }
         Ok(())
+    }
+
+    pub(super) fn subtract(&mut self, other: &Self) {
+        for (from, counts) in self.counts.iter_mut().zip(&other.counts) {
+            *from = from.saturating_sub(*counts);
+        }
     }
 
     pub(super) fn add(&mut self, seconds: f64) {

@@ -3,13 +3,15 @@
 //! Source: OpenTelemetry metrics data model, "ExponentialHistogram": base 2^(2^-scale), bucket i is
 //! (base^i, base^(i+1)]; one step down in scale joins buckets 2i and 2i+1 exactly.
 
+use serde::{Deserialize, Serialize};
+
 use super::{MAX_BUCKETS, QuantileEstimate, SketchError, locate};
 
 /// Widest bucket index kept, so that shifting one never overflows.
 const MAX_INDEX: i64 = 1 << 30;
 
 /// Counts by exponential bucket.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 pub struct Exponential {
     scale: i32,
     zero_count: u64,
@@ -112,16 +114,71 @@ impl Exponential {
 
     pub(super) fn merge(&mut self, other: &Self) {
         self.downscale(other.scale);
-        let mut other = other.clone();
-        other.downscale(self.scale);
         self.zero_count = self.zero_count.saturating_add(other.zero_count);
+        let shift = other.steps_above(self);
+        let last = other.offset + other.counts.len() as i32 - 1;
+        if !other.counts.is_empty() && self.cover(other.offset >> shift, last >> shift) {
+            let places = other.places_in(self);
+            for (at, &count) in places.zip(&other.counts) {
+                if let Some(cell) = self.counts.get_mut(at) {
+                    *cell = cell.saturating_add(count);
+                }
+            }
+            return;
+        }
         for (i, &count) in other.counts.iter().enumerate() {
             if count > 0 {
                 // The bucket may have moved: making room may have downscaled this sketch.
-                let index = (other.offset + i as i32) >> (other.scale - self.scale).clamp(0, 31);
+                let index = (other.offset + i as i32) >> other.steps_above(self);
                 self.count(index, count);
             }
         }
+    }
+
+    /// Takes away what was merged: this sketch covers it, at its scale or a coarser one.
+    pub(super) fn subtract(&mut self, other: &Self) {
+        self.zero_count = self.zero_count.saturating_sub(other.zero_count);
+        let places = other.places_in(self);
+        for (at, &count) in places.zip(&other.counts) {
+            if let Some(cell) = self.counts.get_mut(at) {
+                *cell = cell.saturating_sub(count);
+            }
+        }
+        if self.counts.len() > MAX_BUCKETS / 2 {
+            self.trim();
+        }
+    }
+
+    /// Steps in scale down to `coarse`.
+    fn steps_above(&self, coarse: &Self) -> i32 {
+        (self.scale - coarse.scale).clamp(0, 31)
+    }
+
+    /// Where each bucket lies among the counts of `coarse`.
+    fn places_in(&self, coarse: &Self) -> impl Iterator<Item = usize> + use<> {
+        let (offset, first, shift) = (self.offset, coarse.offset, self.steps_above(coarse));
+        // Below the first bucket it lies far above the last, which is none either.
+        (offset..).map(move |index| ((index >> shift) - first) as usize)
+    }
+
+    /// Makes room for buckets `first` to `last`; false where they are too many.
+    fn cover(&mut self, first: i32, last: i32) -> bool {
+        if self.counts.is_empty() {
+            self.offset = first;
+        }
+        let end = i64::from(self.offset) + self.counts.len() as i64;
+        let end = end.max(i64::from(last) + 1);
+        let offset = self.offset.min(first);
+        if end - i64::from(offset) > MAX_BUCKETS as i64 {
+            return false;
+        }
+        let grow = (self.offset - offset) as usize;
+        let len = (end - i64::from(offset)) as usize;
+        self.counts.reserve_exact(len - self.counts.len());
+        self.counts.splice(0..0, std::iter::repeat_n(0, grow));
+        self.counts.resize(len, 0);
+        self.offset = offset;
+        true
     }
 
     pub(super) fn add(&mut self, seconds: f64) {

@@ -33,6 +33,10 @@ pub(super) struct Kind {
     pub(super) error_rate: f64,
     pub(super) cpu: f64,
     pub(super) explicit: bool,
+    /// Factor on latency beyond 0.12 s, which is P97.6.
+    pub(super) tail: f64,
+    /// Whether latency between 0.055 s and 0.11 s, P80 to P97, becomes 0.11 s.
+    pub(super) bulge: bool,
 }
 
 pub(super) const GOOD: Kind = Kind {
@@ -40,8 +44,14 @@ pub(super) const GOOD: Kind = Kind {
     error_rate: 0.0012,
     cpu: 1.0,
     explicit: false,
+    tail: 1.0,
+    bulge: false,
 };
-const BOUNDS: [f64; 9] = [0.005, 0.01, 0.025, 0.05, 0.1, 0.15, 0.25, 0.5, 1.0];
+/// The bounds of the example shop.
+const BOUNDS: [f64; 18] = [
+    0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.15, 0.2, 0.23, 0.27, 0.31, 0.36, 0.42, 0.5, 0.75, 1.0,
+    2.5, 5.0,
+];
 
 /// A pod at 40 requests a second: log-normal latency of σ 0.7, CPU with 5 % of noise.
 pub(super) fn pod(name: &str, kind: Kind, chance: &mut Chance) -> PodCell {
@@ -54,7 +64,13 @@ pub(super) fn pod(name: &str, kind: Kind, chance: &mut Chance) -> PodCell {
         .filter(|_| chance.uniform() < kind.error_rate)
         .count() as u64;
     for _ in errors..requests {
-        latency.add(kind.slower * 0.03 * libm::exp(0.7 * chance.normal()), 6);
+        let seconds = kind.slower * 0.03 * libm::exp(0.7 * chance.normal());
+        let seconds = match seconds {
+            s if kind.bulge && (0.055..0.11).contains(&s) => 0.11,
+            s if s > 0.12 => kind.tail * s,
+            s => s,
+        };
+        latency.add(seconds, 6);
     }
     let route = RouteCell {
         requests,

@@ -1,0 +1,136 @@
+//! The last 180 rows of a series: what a block leaves behind as it moves on.
+//!
+//! Counts are kept as they came, two bytes a pod and cell, and their residuals made again when
+//! read; other values are kept as residuals. A count over 65,534 is kept as that: κ may be any
+//! number from 1 on.
+
+use serde::{Deserialize, Serialize};
+
+use super::LONGEST;
+
+/// Marks a pod that sat the cell out.
+const ABSENT: u16 = u16::MAX;
+
+/// Rows of one kind.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+pub(super) enum Rows {
+    /// Whole numbers, whose residuals are wanted.
+    Whole(Ring<u16>),
+    /// Values as they are wanted.
+    Real(Ring<f64>),
+}
+
+/// The last [`LONGEST`] rows, each `width` long.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+pub(super) struct Ring<T> {
+    width: usize,
+    rows: usize,
+    /// Where the next row goes.
+    next: usize,
+    values: Vec<T>,
+}
+
+impl Rows {
+    pub(super) fn whole() -> Self {
+        Self::Whole(Ring::new())
+    }
+
+    pub(super) fn real() -> Self {
+        Self::Real(Ring::new())
+    }
+
+    pub(super) fn are_whole(&self) -> bool {
+        matches!(self, Self::Whole(_))
+    }
+
+    /// Keeps whole values by slot, none of pods that sat out, and writes their residuals out.
+    pub(super) fn push_whole(&mut self, values: &[Option<f64>], out: &mut Vec<f64>) {
+        if let Self::Whole(ring) = self {
+            let row = values.iter();
+            let row = row.map(|value| value.map_or(ABSENT, |v| v.min(65_534.0) as u16));
+            ring.push(row, ABSENT);
+        }
+        self.read(1, out);
+    }
+
+    /// Keeps values and writes them out.
+    pub(super) fn push_real(&mut self, values: &[f64], out: &mut Vec<f64>) {
+        if let Self::Real(ring) = self {
+            ring.push(values.iter().copied(), 0.0);
+        }
+        out.clear();
+        out.extend_from_slice(values);
+    }
+
+    /// Writes out the row before which `back` − 1 others came; nothing where there is none.
+    pub(super) fn read(&self, back: usize, out: &mut Vec<f64>) {
+        out.clear();
+        match self {
+            Self::Real(ring) => out.extend_from_slice(ring.row(back)),
+            Self::Whole(ring) => {
+                let row = ring.row(back);
+                let present = row.iter().filter(|&&k| k != ABSENT);
+                let (n, sum) =
+                    present.fold((0u32, 0u32), |(n, sum), &k| (n + 1, sum + u32::from(k)));
+                let mean = f64::from(sum) / f64::from(n);
+                let residual = |&k: &u16| {
+                    if k == ABSENT {
+                        0.0
+                    } else {
+                        f64::from(k) - mean
+                    }
+                };
+                out.extend(row.iter().map(residual));
+            }
+        }
+    }
+}
+
+impl<T: Copy> Ring<T> {
+    fn new() -> Self {
+        Self {
+            width: 0,
+            rows: 0,
+            next: 0,
+            values: Vec::new(),
+        }
+    }
+
+    fn push(&mut self, row: impl ExactSizeIterator<Item = T>, absent: T) {
+        if row.len() > self.width {
+            self.widen(row.len(), absent);
+        }
+        let start = self.next * self.width;
+        let end = start + self.width;
+        if self.values.len() < end {
+            self.values.resize(end, absent);
+        }
+        let padded = row.chain(std::iter::repeat(absent));
+        if let Some(places) = self.values.get_mut(start..end) {
+            for (place, value) in places.iter_mut().zip(padded) {
+                *place = value;
+            }
+        }
+        self.next = (self.next + 1) % LONGEST;
+        self.rows = (self.rows + 1).min(LONGEST);
+    }
+
+    /// Makes room for more slots; who was not there was absent.
+    fn widen(&mut self, width: usize, absent: T) {
+        let mut values = Vec::with_capacity(self.rows.max(1) * width);
+        for row in self.values.chunks_exact(self.width.max(1)) {
+            values.extend_from_slice(row);
+            values.resize(values.len() + width - row.len(), absent);
+        }
+        (self.width, self.values) = (width, values);
+    }
+
+    /// The row `back` pushes ago, 1 being the last one; empty where there is none.
+    fn row(&self, back: usize) -> &[T] {
+        if back == 0 || back > self.rows {
+            return &[];
+        }
+        let at = (self.next + LONGEST - back) % LONGEST * self.width;
+        self.values.get(at..at + self.width).unwrap_or(&[])
+    }
+}
