@@ -87,7 +87,7 @@ impl EvidenceTask {
         shutdown: impl Future<Output = ()>,
     ) {
         let outbox = Outbox::new(self.telemetry.clone(), self.state.clone());
-        let mut keeper = Keeper::new(self.settings, crate::clock::now());
+        let mut keeper = Keeper::new(self.settings, self.telemetry.clone(), crate::clock::now());
         tokio::select! {
             // Cancel-safe: the keeper's state is dropped with it, nothing else is held.
             () = keeper.keep(&mut observations, &outbox) => {}

@@ -98,7 +98,7 @@ fn client(address: std::net::SocketAddr, protocol: Protocol) -> Client {
 async fn a_window_is_complete_when_every_living_target_was_scraped_at_its_end() {
     let settings = EvidenceSettings::with_resource(Vec::new());
     let start = clock::now();
-    let mut keeper = Keeper::new(settings, start);
+    let mut keeper = Keeper::new(settings, Telemetry::new(), start);
     let window = Duration::from_secs(5);
     let end = start.floor(window).plus(window);
     assert!(!keeper.is_complete(), "nothing was scraped yet");
@@ -121,7 +121,7 @@ async fn a_window_is_complete_when_every_living_target_was_scraped_at_its_end() 
 async fn the_oldest_window_goes_when_the_gate_is_away_too_long() {
     let (outbox, state, telemetry) = outbox();
     let settings = EvidenceSettings::with_resource(Vec::new());
-    let mut keeper = Keeper::new(settings, clock::now());
+    let mut keeper = Keeper::new(settings, Telemetry::new(), clock::now());
     let start = clock::now().floor(Duration::from_secs(5));
     for window in 0..OUTBOX_WINDOWS as u64 + 3 {
         let at = start.plus(Duration::from_secs(5 * window));
@@ -233,7 +233,7 @@ async fn a_window_that_was_not_taken_is_sent_again() {
 async fn what_the_sdk_sends_is_observed() {
     let settings = EvidenceSettings::with_resource(Vec::new());
     let start = clock::now();
-    let mut keeper = Keeper::new(settings, start);
+    let mut keeper = Keeper::new(settings, Telemetry::new(), start);
     let Observation::Scraped { metrics, .. } = page("a", start, 5) else {
         panic!("a page")
     };

@@ -49,8 +49,8 @@ impl Scores {
     }
 }
 
-/// ln E of both arms' scores; 0 where an arm has no pod. `choices` is ln C(P, P_c) of P pods, P_c of
-/// them the canary's ([`log_choose`]): the most that one cell is worth.
+/// ln E of both arms' scores; 0 where an arm has no pod. `choices` is ln C(P, P_c) of P pods, P_c
+/// of them the canary's ([`log_choose`]): the most that one cell is worth.
 ///
 /// # Complexity
 /// O(P_c).
