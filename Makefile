@@ -40,7 +40,7 @@ apps: ## the Go apps' own tests
 build: export CARGO_TARGET_$(shell echo $(MUSL) | tr a-z- A-Z_)_RUSTFLAGS := -Clink-arg=-Wl,-z,pack-relative-relocs
 build: musl ## static davy-agent and davy-gate for this machine
 	cargo build --locked --release --target $(MUSL) -p davy-agent -p davy-gate
-	@ls -l target/$(MUSL)/release/davy-agent target/$(MUSL)/release/davy-gate
+	@ls -l $${CARGO_TARGET_DIR:-target}/$(MUSL)/release/davy-{agent,gate}
 
 .PHONY: musl
 musl:

@@ -118,7 +118,7 @@ impl Subject {
     ///
     /// When it can't be built or does not start; its log is in the error.
     pub(super) async fn collector(folder: &Path) -> anyhow::Result<Self> {
-        let binary = peers::collector()?;
+        let binary = peers::collector(peers::Collector::Sidecar)?;
         let folder = folder.join("collector");
         fs::create_dir_all(&folder)?;
         let log = folder.join("app.log");

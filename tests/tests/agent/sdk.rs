@@ -101,7 +101,7 @@ fn start_collector(folder: &Path, capture: &Capture) -> (Process, (u16, u16)) {
     // JSON is YAML.
     let file = folder.join("collector.yaml");
     fs::write(&file, config.to_string()).expect("write the configuration");
-    let mut command = Command::new(peers::collector().expect("a Collector"));
+    let mut command = Command::new(peers::collector(peers::Collector::Relay).expect("a Collector"));
     command.arg("--config").arg(&file);
     let log = folder.join("collector.out");
     let collector = Process::start("otelcol", &mut command, &log).expect("it starts");
