@@ -6,19 +6,24 @@
 //! `"-Infinity"`; bytes are base64. Names in snake_case are read too, as the Collector does: to
 //! ignore them would lose data without a word.
 //!
-//! `schema` lists each message once; writing and reading both come from that list.
+//! `schema` lists each message once; writing and reading both come from that list. Requests are
+//! read and written object by object (`shape`), so that none takes many times its size.
 
 mod base64;
 mod field;
+mod read;
 mod schema;
+mod shape;
+mod write;
 
 use davy_proto::Signal;
 use opentelemetry_proto::tonic::collector::logs::v1::ExportLogsServiceRequest;
 use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequest;
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
-use prost::Message;
 
-use field::{Fault, Field};
+use field::Field;
+
+use crate::payload::walk::Message;
 
 /// Why a document can't be read or written.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
@@ -70,7 +75,7 @@ pub fn write_traces(request: &ExportTraceServiceRequest) -> String {
 ///
 /// [`JsonError`] names the place.
 pub fn read_metrics(text: &[u8]) -> Result<ExportMetricsServiceRequest, JsonError> {
-    read(text)
+    decode(Signal::Metrics, text)
 }
 
 /// Reads a logs request.
@@ -79,7 +84,7 @@ pub fn read_metrics(text: &[u8]) -> Result<ExportMetricsServiceRequest, JsonErro
 ///
 /// [`JsonError`] names the place.
 pub fn read_logs(text: &[u8]) -> Result<ExportLogsServiceRequest, JsonError> {
-    read(text)
+    decode(Signal::Logs, text)
 }
 
 /// Reads a trace request.
@@ -88,7 +93,7 @@ pub fn read_logs(text: &[u8]) -> Result<ExportLogsServiceRequest, JsonError> {
 ///
 /// [`JsonError`] names the place.
 pub fn read_traces(text: &[u8]) -> Result<ExportTraceServiceRequest, JsonError> {
-    read(text)
+    decode(Signal::Traces, text)
 }
 
 /// Turns an encoded request of a signal into JSON.
@@ -97,16 +102,9 @@ pub fn read_traces(text: &[u8]) -> Result<ExportTraceServiceRequest, JsonError> 
 ///
 /// [`JsonError::Protobuf`] when it can't be decoded.
 pub fn from_protobuf(signal: Signal, bytes: &[u8]) -> Result<String, JsonError> {
-    let problem = |error: prost::DecodeError| JsonError::Protobuf {
-        problem: error.to_string(),
-    };
-    Ok(match signal {
-        Signal::Metrics => {
-            write_metrics(&ExportMetricsServiceRequest::decode(bytes).map_err(problem)?)
-        }
-        Signal::Logs => write_logs(&ExportLogsServiceRequest::decode(bytes).map_err(problem)?),
-        Signal::Traces => write_traces(&ExportTraceServiceRequest::decode(bytes).map_err(problem)?),
-    })
+    let mut text = String::with_capacity(bytes.len().saturating_mul(2));
+    write::write(shape::request(signal), Message::request(bytes), &mut text)?;
+    Ok(text)
 }
 
 /// Turns a JSON request of a signal into its protobuf encoding.
@@ -115,30 +113,11 @@ pub fn from_protobuf(signal: Signal, bytes: &[u8]) -> Result<String, JsonError> 
 ///
 /// [`JsonError`] names the place.
 pub fn to_protobuf(signal: Signal, text: &[u8]) -> Result<Vec<u8>, JsonError> {
-    Ok(match signal {
-        Signal::Metrics => read_metrics(text)?.encode_to_vec(),
-        Signal::Logs => read_logs(text)?.encode_to_vec(),
-        Signal::Traces => read_traces(text)?.encode_to_vec(),
-    })
+    read::read(shape::request(signal), text)
 }
 
-fn read<T: Field>(text: &[u8]) -> Result<T, JsonError> {
-    let value: serde_json::Value = serde_json::from_slice(text).map_err(|error| {
-        let (line, column) = (error.line(), error.column());
-        let problem = error.to_string();
-        // serde_json repeats the place at the end of its message.
-        let problem = problem
-            .split(" at line ")
-            .next()
-            .unwrap_or_default()
-            .to_owned();
-        JsonError::Syntax {
-            line,
-            column,
-            problem,
-        }
-    })?;
-    T::from_json(&value).map_err(Fault::into_error)
+fn decode<T: prost::Message + Default>(signal: Signal, text: &[u8]) -> Result<T, JsonError> {
+    Ok(T::decode(to_protobuf(signal, text)?.as_slice())?)
 }
 
 #[cfg(test)]

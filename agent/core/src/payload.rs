@@ -9,7 +9,7 @@
 use bytes::Bytes;
 use davy_proto::Signal;
 
-pub use count::count;
+pub use count::{Census, census, count};
 pub use merge::merge;
 pub use splice::{Enrichment, splice};
 pub use split::{Split, split};
@@ -23,7 +23,7 @@ mod split;
 #[cfg(test)]
 mod strategy;
 pub(crate) mod walk;
-mod write;
+pub(crate) mod write;
 
 /// One encoded OTLP export request of a signal.
 #[derive(Clone, Debug, PartialEq)]

@@ -40,14 +40,22 @@ impl Fault {
         }
     }
 
+    /// A fault at this very value, in words.
+    pub(super) const fn new(problem: String) -> Self {
+        Self {
+            steps: Vec::new(),
+            problem,
+        }
+    }
+
     /// The same, one step further out.
     pub(super) fn under(mut self, step: String) -> Self {
         self.steps.push(step);
         self
     }
 
-    pub(super) fn into_error(self) -> JsonError {
-        let mut path = String::new();
+    /// The error of a fault below `path`.
+    pub(super) fn into_error(self, mut path: String) -> JsonError {
         for step in self.steps.iter().rev() {
             if !path.is_empty() && !step.starts_with('[') {
                 path.push('.');
@@ -85,7 +93,8 @@ pub(super) fn fields(value: &Value) -> Result<impl Iterator<Item = (Cow<'_, str>
     Ok(present.map(|(name, value)| (camel_case(name), value)))
 }
 
-fn camel_case(name: &str) -> Cow<'_, str> {
+/// The lowerCamelCase of a name in snake_case.
+pub(super) fn camel_case(name: &str) -> Cow<'_, str> {
     if !name.contains('_') {
         return Cow::Borrowed(name);
     }

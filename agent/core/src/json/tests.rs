@@ -13,6 +13,7 @@ use opentelemetry_proto::tonic::trace::v1::span::{Event, Link};
 use opentelemetry_proto::tonic::trace::v1::{ResourceSpans, ScopeSpans, Span, Status};
 use proptest::collection::vec;
 use proptest::prelude::*;
+use prost::Message as _;
 
 use super::*;
 
@@ -137,7 +138,12 @@ fn check_error(text: &str, expected: &str) {
 
 #[test]
 fn errors_name_the_place() {
-    check_error("[]", "request: expected an object, found a list");
+    check_error("[]", "request: invalid type: sequence, expected an object");
+    check_error(
+        r#"{"resourceSpans":[{"scopeSpans":{}}]}"#,
+        "resourceSpans[0].scopeSpans: invalid type: map, expected a list",
+    );
+    check_error("{} {}", "line 1, column 4: trailing characters");
     check_error("{", "line 1, column 1: EOF while parsing an object");
     check_error(
         r#"{"resourceSpans":[{},{"scopeSpans":[{"spans":[{"traceId":"xyz"}]}]}]}"#,
@@ -157,10 +163,54 @@ fn errors_name_the_place() {
         "resourceSpans[0].resource.attributes[0].value.bytesValue: expected base64, found \"*\"",
     );
     let deep = format!("{}{}", "[".repeat(500), "]".repeat(500));
-    assert!(matches!(
-        read_traces(deep.as_bytes()),
-        Err(JsonError::Syntax { .. })
-    ));
+    check_error(
+        &format!(r#"{{"resourceSpans":[{{"deep":{deep}}}]}}"#),
+        "resourceSpans[0].deep: recursion limit exceeded",
+    );
+    let wide = vec!["{}"; read::VALUES_MAX].join(",");
+    check_error(
+        &format!(r#"{{"resourceSpans":[{{"resource":{{"attributes":[{wide}]}}}}]}}"#),
+        "resourceSpans[0]: more than 65536 values in one object; no span, record or point has as \
+         many",
+    );
+}
+
+#[test]
+fn of_members_that_come_twice_the_last_counts() {
+    let read = |text: &str| read_metrics(text.as_bytes()).expect("a request");
+    let twice = r#"{"resourceMetrics":[{"schemaUrl":"a","scopeMetrics":[{"schemaUrl":"b"}],
+        "scopeMetrics":[{"metrics":[{"gauge":{},"sum":{"isMonotonic":true},"name":"c",
+        "metadata":[{"key":"d"}]}],"schemaUrl":"e"}]}],"resourceMetrics":null}"#;
+    let once = r#"{"resourceMetrics":[{"schemaUrl":"a","scopeMetrics":[{"schemaUrl":"e","metrics":[
+        {"name":"c","metadata":[{"key":"d"}],"sum":{"isMonotonic":true}}]}]}]}"#;
+    assert_eq!(read(twice), read(once));
+    let bytes = to_protobuf(Signal::Metrics, twice.as_bytes()).expect("a request");
+    assert_eq!(bytes, read(once).encode_to_vec(), "in the order of numbers");
+    // On the wire likewise: the sum comes after the gauge, in two parts.
+    let metric = b"\x2a\x00\x3a\x02\x10\x02\x3a\x02\x18\x01";
+    let scope = [&[0x12, metric.len() as u8], metric.as_slice()].concat();
+    let resource = [&[0x12, scope.len() as u8], scope.as_slice()].concat();
+    let request = [&[0x0a, resource.len() as u8], resource.as_slice()].concat();
+    assert_eq!(
+        from_protobuf(Signal::Metrics, &request).as_deref(),
+        Ok(concat!(
+            r#"{"resourceMetrics":[{"scopeMetrics":[{"metrics":[{"sum":"#,
+            r#"{"aggregationTemporality":2,"isMonotonic":true}}]}]}]}"#
+        ))
+    );
+}
+
+#[test]
+fn a_body_of_empty_items_is_read_one_by_one() {
+    let count = 200_000;
+    let spans = vec!["{}"; count].join(",");
+    let text = format!(r#"{{"resourceSpans":[{{"scopeSpans":[{{"spans":[{spans}]}}]}}]}}"#);
+    let bytes = to_protobuf(Signal::Traces, text.as_bytes()).expect("a request");
+    assert_eq!(
+        crate::payload::count(Signal::Traces, &bytes),
+        Ok(count as u64)
+    );
+    assert_eq!(from_protobuf(Signal::Traces, &bytes), Ok(text));
 }
 
 fn pair(key: &str, value: Any) -> KeyValue {

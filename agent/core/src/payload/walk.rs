@@ -40,6 +40,8 @@ pub enum Reason {
     Overlong,
     /// Messages nested deeper than any decoder follows.
     TooDeep,
+    /// So many messages in one item that decoding it would cost many times its bytes.
+    TooManyMessages,
     /// So many resources that marking each would cost more memory than the request.
     TooManyResources,
     /// The bytes end within a field.
@@ -64,6 +66,7 @@ impl fmt::Display for Reason {
             Self::NotUtf8 => f.write_str("string is not UTF-8"),
             Self::Overlong => f.write_str("varint of more than 64 bits"),
             Self::TooDeep => f.write_str("messages nested too deep"),
+            Self::TooManyMessages => f.write_str("too many messages in one item"),
             Self::TooManyResources => f.write_str("too many resources in one request"),
             Self::Truncated => f.write_str("the message ends within a field"),
             Self::WireType { field, found } => {

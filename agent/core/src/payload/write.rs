@@ -1,6 +1,6 @@
 //! Writes protobuf's wire format, the little of it that rewriting lengths needs.
 
-use bytes::{BufMut, BytesMut};
+use bytes::BufMut;
 
 /// Wire type of everything that has a length.
 const LENGTH_DELIMITED: u32 = 2;
@@ -18,12 +18,12 @@ pub(super) const fn field_length(number: u32, length: usize) -> usize {
 }
 
 /// Writes tag and length; `length` bytes of value must follow.
-pub(super) fn put_header(out: &mut BytesMut, number: u32, length: usize) {
+pub(crate) fn put_header(out: &mut impl BufMut, number: u32, length: usize) {
     put_varint(out, u64::from((number << 3) | LENGTH_DELIMITED));
     put_varint(out, length as u64);
 }
 
-fn put_varint(out: &mut BytesMut, mut value: u64) {
+fn put_varint(out: &mut impl BufMut, mut value: u64) {
     while value >= 0x80 {
         out.put_u8((value as u8) | 0x80);
         value >>= 7;
@@ -33,6 +33,8 @@ fn put_varint(out: &mut BytesMut, mut value: u64) {
 
 #[cfg(test)]
 mod tests {
+    use bytes::BytesMut;
+
     use super::super::walk::varint;
     use super::*;
 

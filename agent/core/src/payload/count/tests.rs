@@ -57,6 +57,24 @@ fn an_empty_request_has_no_items() {
 }
 
 #[test]
+fn an_item_that_would_grow_when_decoded_is_refused() {
+    // A span of empty attributes, two bytes each.
+    let request = |attributes: u64| {
+        let span = [0x4a, 0].repeat(attributes as usize);
+        let nest = |tag: u8, inner: Vec<u8>| {
+            let mut outer = vec![tag];
+            prost::encode_length_delimiter(inner.len(), &mut outer).expect("a Vec grows");
+            [outer, inner].concat()
+        };
+        nest(0x0a, nest(0x12, nest(0x12, span)))
+    };
+    let most = census(Signal::Traces, &request(MESSAGES_MAX)).expect("not too many");
+    assert_eq!((most.items, most.messages), (1, MESSAGES_MAX + 3));
+    let refused = request(MESSAGES_MAX + 1);
+    check(Signal::Traces, &refused, 8, Reason::TooManyMessages);
+}
+
+#[test]
 fn what_a_decoder_would_refuse_is_refused_with_its_place() {
     let wrong = |field, found| Reason::WireType { field, found };
     check(Signal::Traces, &[0x08, 0x01], 0, wrong(1, 0));
