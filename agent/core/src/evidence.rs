@@ -50,6 +50,7 @@ mod observe;
 mod points;
 mod report;
 mod runtime;
+mod select;
 mod series;
 mod settings;
 mod spans;

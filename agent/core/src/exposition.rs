@@ -16,6 +16,8 @@
 
 use std::borrow::Cow;
 
+use number::Spelling;
+
 pub use error::{LineError, PageError, Piece, Reason};
 pub use family::{Format, Kind, Role};
 pub use protobuf::{Buckets, FloatBuckets, Native};
@@ -120,6 +122,16 @@ impl<'a> Page<'a> {
     /// Returns a sample's exemplar.
     pub fn exemplar(&self, sample: &Sample) -> Option<&Exemplar> {
         self.exemplars.get(sample.exemplar? as usize)
+    }
+
+    /// Returns whether a sample or an exemplar states this time.
+    pub(crate) fn has_time(&self, time: u64) -> bool {
+        let samples = self.samples.iter().map(|sample| sample.time_unix_nano);
+        let exemplars = self
+            .exemplars
+            .iter()
+            .map(|exemplar| exemplar.time_unix_nano);
+        samples.chain(exemplars).any(|stated| stated == Some(time))
     }
 
     /// Returns the native histograms, grouped by family.
@@ -263,4 +275,18 @@ pub fn parse<'a>(
         strict::check(&page)?;
     }
     Ok(page)
+}
+
+/// Reads a part of a text page, leniently; says whether `# EOF` stood in it, which it need not.
+pub(crate) fn parse_part<'a>(
+    bytes: &'a [u8],
+    format: Format,
+    options: &Options,
+) -> Result<(Page<'a>, bool), PageError> {
+    reader::read_part(bytes, format, options)
+}
+
+/// Returns the value of a number as lenient reading takes it.
+pub(crate) fn value(text: &str) -> Option<f64> {
+    number::float(text, Spelling::Go)
 }

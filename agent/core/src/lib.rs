@@ -5,6 +5,7 @@ pub mod payload;
 pub mod queue;
 pub mod retry;
 pub mod series;
+pub mod template;
 pub mod translate;
 pub use payload::Payload;
 

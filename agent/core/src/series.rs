@@ -37,6 +37,24 @@ struct Point {
     start: u64,
 }
 
+/// A point of the last scrape as far as it tells a reset.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Before {
+    /// A sum's value, or a count.
+    pub(crate) value: f64,
+    /// Unix nanoseconds, 0 without one.
+    pub(crate) start: u64,
+}
+
+/// Returns the start of a point that was there before, in Unix nanoseconds: what the page reports
+/// unless that goes back, or a moment ago when the value fell.
+pub(crate) fn start_after(before: Before, value: f64, reported: u64, at: u64) -> u64 {
+    match reported <= before.start && value < before.value {
+        true => at.saturating_sub(RESET_LEAD_NANOS).max(before.start),
+        false => reported.max(before.start),
+    }
+}
+
 impl Series {
     /// Moves the start of every point that was reset since the last scrape, and returns what
     /// `remember` and `vanished` need to know of this scrape.
@@ -65,13 +83,13 @@ impl Series {
             Ok(found) if reported > 0 && resource == self.resource => self.points.get(found),
             _ => None,
         };
-        match before {
-            Some(before) if reported <= before.start && value < before.value => {
-                at.saturating_sub(RESET_LEAD_NANOS).max(before.start)
-            }
-            Some(before) => reported.max(before.start),
-            None => reported,
-        }
+        let known = |point: &Point| Before {
+            value: point.value,
+            start: point.start,
+        };
+        before.map_or(reported, |before| {
+            start_after(known(before), value, reported, at)
+        })
     }
 
     /// Returns, marked, the series of the last scrape that this one has not.

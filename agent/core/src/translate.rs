@@ -16,16 +16,22 @@
 use bytes::Bytes;
 use davy_proto::Signal;
 use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequest;
-use opentelemetry_proto::tonic::metrics::v1::ResourceMetrics;
+use opentelemetry_proto::tonic::metrics::v1::{ResourceMetrics, ScopeMetrics};
 use opentelemetry_proto::tonic::resource::v1::Resource;
 use prost::Message;
 
-use crate::exposition::Page;
+use crate::exposition::{Page, Sample};
 use crate::payload::Payload;
 use crate::series::{Observed, Series, points_of};
 
+pub(crate) use histogram::whole;
+pub(crate) use metric::{is_about_scope, is_about_target};
+pub(crate) use number::start as start_of_seconds;
 pub use resource::Identity;
+pub(crate) use scope::is_scope_label;
 pub use scrape::ScrapeStats;
+pub(crate) use scrape::is_reserved;
+pub(crate) use unit::ucum;
 
 mod attributes;
 mod exemplar;
@@ -67,6 +73,31 @@ pub struct Notes {
     pub without_count: u64,
 }
 
+impl Notes {
+    /// Adds what was left out elsewhere.
+    pub(crate) fn add(&mut self, other: &Self) {
+        // Without `..`: a counter that is new must be added here.
+        let Self {
+            bad_counts,
+            bad_natives,
+            count_mismatches,
+            decreasing_histograms,
+            gauge_histograms,
+            reserved_names,
+            unsupported_natives,
+            without_count,
+        } = other;
+        self.bad_counts += bad_counts;
+        self.bad_natives += bad_natives;
+        self.count_mismatches += count_mismatches;
+        self.decreasing_histograms += decreasing_histograms;
+        self.gauge_histograms += gauge_histograms;
+        self.reserved_names += reserved_names;
+        self.unsupported_natives += unsupported_natives;
+        self.without_count += without_count;
+    }
+}
+
 /// One scrape as OTLP.
 #[derive(Clone, Debug)]
 pub struct Translated {
@@ -84,6 +115,25 @@ pub fn convert(page: &Page<'_>, identity: &Identity, at: u64) -> (ResourceMetric
     let mut draft = metric::Draft::new(page, identity, at);
     draft.families();
     draft.finish()
+}
+
+/// Translates samples of a page by themselves, without what the scrape's own series are named like.
+pub(crate) fn convert_samples<'p>(
+    page: &'p Page<'p>,
+    identity: &'p Identity,
+    at: u64,
+    samples: &'p [Sample],
+) -> (Vec<ScopeMetrics>, Notes) {
+    let mut draft = metric::Draft::new(page, identity, at);
+    draft.samples(samples);
+    let (mut metrics, mut notes) = draft.finish();
+    scrape::drop_reserved(&mut metrics, &mut notes);
+    (metrics.scope_metrics, notes)
+}
+
+/// Returns the scope of metrics that name none, without metrics.
+pub(crate) fn own_scope(identity: &Identity) -> ScopeMetrics {
+    scope::own(&identity.agent_version)
 }
 
 /// Translates the scrapes of one target, one after the other.
@@ -120,6 +170,35 @@ impl Translator {
         self.series
             .remember(observed, translated.payload.bytes.clone());
         translated
+    }
+
+    /// Returns whether no scrape has succeeded so far.
+    pub(crate) fn is_new(&self) -> bool {
+        self.resource.is_none()
+    }
+
+    /// Goes on from a scrape that was translated elsewhere: `page` is its request without the
+    /// scrape's own series; `ended` says that the one after it failed.
+    pub(crate) fn restore(&mut self, page: Bytes, ended: bool) {
+        self.forget();
+        let Ok(request) = ExportMetricsServiceRequest::decode(page.clone()) else {
+            return;
+        };
+        let Some(mut metrics) = request.resource_metrics.into_iter().next() else {
+            return;
+        };
+        let observed = self.series.observe(&mut metrics, 0);
+        self.series.remember(observed, page);
+        if ended {
+            self.series.end();
+        }
+        self.resource = metrics.resource;
+    }
+
+    /// Forgets the scrape before: it goes on elsewhere.
+    pub(crate) fn forget(&mut self) {
+        self.series = Series::default();
+        self.resource = None;
     }
 
     /// Says that a scrape failed: `up` is 0, and every series of the scrape before gets its marker.

@@ -73,6 +73,11 @@ const fn sent(
     }
 }
 
+/// Returns whether a metric of this name is sent on.
+pub(super) fn is_observed(name: &str) -> bool {
+    SENT.iter().any(|sent| sent.observed.contains(&name))
+}
+
 /// What the open window has seen of the runtime, by place in [`SENT`].
 #[derive(Debug, Default)]
 pub(super) struct Runtime {

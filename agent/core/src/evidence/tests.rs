@@ -1,6 +1,7 @@
 mod histograms;
 mod pages;
 mod sdk;
+mod select;
 mod shapes;
 
 use davy_proto::UnixNanos;

@@ -25,6 +25,31 @@ pub(crate) fn read<'a>(
     format: Format,
     options: &Options,
 ) -> Result<Page<'a>, PageError> {
+    let (mut builder, lines, eof) = read_lines(bytes, format, options)?;
+    if !eof && format == Format::OpenMetrics {
+        // The page was cut short; a reader that is lenient keeps what there is, and says so.
+        refuse(&mut builder, format.error(lines.max(1), Reason::NoEof))?;
+    }
+    builder.finish().map_err(PageError::Line)
+}
+
+/// Reads a part of a page; says whether `# EOF` stood in it.
+pub(crate) fn read_part<'a>(
+    bytes: &'a [u8],
+    format: Format,
+    options: &Options,
+) -> Result<(Page<'a>, bool), PageError> {
+    let (builder, _, eof) = read_lines(bytes, format, options)?;
+    let page = builder.finish().map_err(PageError::Line)?;
+    Ok((page, eof))
+}
+
+/// Reads lines; returns their number, and whether `# EOF` was among them.
+fn read_lines<'a>(
+    bytes: &'a [u8],
+    format: Format,
+    options: &Options,
+) -> Result<(Builder<'a>, u32, bool), PageError> {
     let rules = Rules {
         format,
         strict: options.strict,
@@ -71,11 +96,7 @@ pub(crate) fn read<'a>(
             }
         }
     }
-    if !eof && format == Format::OpenMetrics {
-        // The page was cut short; a reader that is lenient keeps what there is, and says so.
-        refuse(&mut builder, format.error(number.max(1), Reason::NoEof))?;
-    }
-    builder.finish().map_err(PageError::Line)
+    Ok((builder, number, eof))
 }
 
 /// Counts a bad line, or fails the page when the line breaks a limit or `--strict` is asked.

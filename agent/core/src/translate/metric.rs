@@ -43,7 +43,13 @@ impl<'p> Draft<'p> {
     /// Translates every family of the page.
     pub(crate) fn families(&mut self) {
         let page = self.page;
-        for samples in page.samples.chunk_by(|a, b| a.family == b.family) {
+        self.samples(&page.samples);
+    }
+
+    /// Translates these samples, which are grouped by family.
+    pub(crate) fn samples(&mut self, samples: &'p [Sample]) {
+        let page = self.page;
+        for samples in samples.chunk_by(|a, b| a.family == b.family) {
             let Some(family) = samples.first().and_then(|sample| page.family(sample)) else {
                 continue;
             };
@@ -150,12 +156,13 @@ fn described(name: String, family: &Family<'_>, data: Data) -> Metric {
     }
 }
 
-fn is_about_target(family: &Family<'_>) -> bool {
+/// Returns whether a family says of its target what belongs to the resource.
+pub(crate) fn is_about_target(family: &Family<'_>) -> bool {
     family.name == "target_info" || (family.name == "target" && family.kind == Kind::Info)
 }
 
 /// `otel_scope_info` is the older way to tell scopes; the labels tell them now.
-fn is_about_scope(family: &Family<'_>) -> bool {
+pub(crate) fn is_about_scope(family: &Family<'_>) -> bool {
     family.name == "otel_scope_info" || (family.name == "otel_scope" && family.kind == Kind::Info)
 }
 

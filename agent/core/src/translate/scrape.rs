@@ -111,12 +111,17 @@ pub(crate) fn add(metrics: &mut ResourceMetrics, own: ScopeMetrics) {
     scope::merge(&mut metrics.scope_metrics, vec![own]);
 }
 
+/// Returns whether only the scrape itself may use a name.
+pub(crate) fn is_reserved(name: &str) -> bool {
+    RESERVED.contains(&name)
+}
+
 /// Removes what the page names like the scrape's own metrics: two points of one name and
 /// time would contradict each other.
 pub(crate) fn drop_reserved(metrics: &mut ResourceMetrics, notes: &mut Notes) {
     for scope in &mut metrics.scope_metrics {
         scope.metrics.retain(|metric| {
-            let reserved = RESERVED.contains(&metric.name.as_str());
+            let reserved = is_reserved(&metric.name);
             if reserved {
                 notes.reserved_names += points_of(metric) as u64;
             }

@@ -1,0 +1,214 @@
+//! Walking a page part by part: what stays, and what is read.
+
+use super::super::build::{Built, Context, Unfit, build, stands_alone};
+use super::super::segment::{Segment, Walked};
+use super::super::{resync, split};
+use super::Kept;
+
+/// A part of the new request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Piece {
+    /// A segment as it was, its values in place.
+    Same(usize),
+    /// A segment as it was, its block among what is staged.
+    Staged(usize, usize),
+    /// A new segment.
+    Fresh(usize),
+}
+
+/// What a page changes.
+#[derive(Debug, Default)]
+pub(super) struct Changes {
+    pub(super) fresh: Vec<Built>,
+    /// Whether the page was read as one part.
+    pub(super) single: bool,
+    /// Bytes of the page that were read.
+    pub(super) read: usize,
+    /// Segments of which points were taken out or put in, and so are not compared again.
+    pub(super) spliced: Vec<usize>,
+    pub(super) added: usize,
+    pub(super) markers: Vec<(usize, Vec<u8>, usize)>,
+}
+
+/// Changes with the plan that they belong to.
+pub(super) struct Changed {
+    pub(super) plan: Vec<Piece>,
+    pub(super) changes: Changes,
+}
+
+impl Kept {
+    /// Walks the page part by part, and reads the parts that are not as they were.
+    pub(super) fn plan(
+        &self,
+        buffer: &mut [u8],
+        text: &[u8],
+        context: &Context<'_>,
+        (plan, staged): (&mut Vec<Piece>, &mut Vec<u8>),
+    ) -> Result<Changes, Unfit> {
+        let mut changes = Changes::default();
+        let mut used = Used::default();
+        let (mut at, mut next) = (0, 0);
+        while at < text.len() {
+            let rest = text.get(at..).unwrap_or_default();
+            let found = match self.segments.get(next) {
+                Some(segment) if segment.begins(rest) => Some(next),
+                _ => self.find(rest, &mut used, plan),
+            };
+            if let Some(index) = found {
+                next = index + 1;
+                if let Some(length) =
+                    self.keep(index, buffer, rest, context, (plan, staged, &mut changes))
+                {
+                    used.note(index);
+                    at += length;
+                    continue;
+                }
+            }
+            let length = match self.single {
+                true => rest.len(),
+                false => split::length(rest, self.format),
+            };
+            let part = rest.get(..length).unwrap_or_default();
+            let name = split::described(part, self.format).filter(|_| !self.single);
+            let built = build(part, name, context)?;
+            let alone = self.single || (at == 0 && name.is_none()) || stands_alone(&built, part);
+            if !alone {
+                return self.plan_single(text, context, (plan, staged));
+            }
+            plan.push(Piece::Fresh(changes.fresh.len()));
+            changes.fresh.push(built);
+            changes.read += length;
+            at += length;
+        }
+        Ok(changes)
+    }
+
+    /// Reads the whole page as one part.
+    pub(super) fn plan_single(
+        &self,
+        text: &[u8],
+        context: &Context<'_>,
+        (plan, staged): (&mut Vec<Piece>, &mut Vec<u8>),
+    ) -> Result<Changes, Unfit> {
+        plan.clear();
+        staged.clear();
+        plan.push(Piece::Fresh(0));
+        Ok(Changes {
+            fresh: vec![build(text, None, context)?],
+            single: true,
+            read: text.len(),
+            ..Changes::default()
+        })
+    }
+
+    /// Finds the segment of the part that `rest` begins with, when it begins as it did.
+    fn find(&self, rest: &[u8], used: &mut Used, plan: &[Piece]) -> Option<usize> {
+        let name = split::described(rest, self.format)?;
+        let index = used.find(name, &self.segments, plan)?;
+        let segment = self.segments.get(index)?;
+        segment.begins(rest).then_some(index)
+    }
+
+    /// Walks a part that begins as it did; returns its length, or none when it has to be read.
+    fn keep(
+        &self,
+        index: usize,
+        buffer: &mut [u8],
+        rest: &[u8],
+        context: &Context<'_>,
+        (plan, staged, changes): (&mut Vec<Piece>, &mut Vec<u8>, &mut Changes),
+    ) -> Option<usize> {
+        let segment = self.segments.get(index)?;
+        let block = buffer.get_mut(segment.block.clone())?;
+        let ends = |length: usize| {
+            let after = rest.get(length..).unwrap_or_default();
+            match self.single {
+                true => after.is_empty(),
+                false => split::ends(after, segment.name.as_deref(), self.format),
+            }
+        };
+        if segment.started {
+            let from = staged.len();
+            staged.extend_from_slice(block);
+            let walked = segment.walk(rest, staged.get_mut(from..)?, context.at);
+            if let Walked::All(length) = walked
+                && ends(length)
+            {
+                plan.push(Piece::Staged(index, from));
+                return Some(length);
+            }
+            staged.truncate(from);
+            return None;
+        }
+        let (op, at) = match segment.walk(rest, block, context.at) {
+            Walked::All(length) if ends(length) => {
+                plan.push(Piece::Same(index));
+                return Some(length);
+            }
+            Walked::All(length) => (segment.ops.len(), length),
+            Walked::Until(op, at) => (op, at),
+            Walked::Value => return None,
+        };
+        let spliced = resync::splice(segment, block, rest, (op, at), context)?;
+        if !ends(spliced.length) {
+            return None;
+        }
+        if spliced.removed > 0 {
+            changes
+                .markers
+                .push((index, spliced.markers, spliced.removed));
+        }
+        changes.added += spliced.added;
+        changes.read += spliced.read;
+        changes.spliced.push(index);
+        plan.push(Piece::Fresh(changes.fresh.len()));
+        changes.fresh.push(spliced.built);
+        Some(spliced.length)
+    }
+}
+
+/// Segments by name, for pages whose parts come in another order; made when first needed.
+#[derive(Debug, Default)]
+struct Used {
+    by_name: Vec<u32>,
+    is_used: Vec<bool>,
+}
+
+impl Used {
+    fn note(&mut self, index: usize) {
+        if let Some(used) = self.is_used.get_mut(index) {
+            *used = true;
+        }
+    }
+
+    fn find(&mut self, name: &[u8], segments: &[Segment], plan: &[Piece]) -> Option<usize> {
+        if self.is_used.is_empty() {
+            self.is_used = vec![false; segments.len()];
+            self.by_name = (0..segments.len() as u32).collect();
+            let name = |index: &u32| {
+                segments
+                    .get(*index as usize)
+                    .and_then(|s| s.name.as_deref())
+            };
+            self.by_name.sort_by(|a, b| name(a).cmp(&name(b)));
+            for piece in plan {
+                if let Piece::Same(index) | Piece::Staged(index, _) = *piece {
+                    self.note(index);
+                }
+            }
+        }
+        let named = |index: &u32| {
+            segments
+                .get(*index as usize)
+                .and_then(|s| s.name.as_deref())
+        };
+        let at = self
+            .by_name
+            .binary_search_by(|index| named(index).cmp(&Some(name)));
+        let index = *self.by_name.get(at.ok()?)? as usize;
+        self.is_used
+            .get(index)
+            .is_some_and(|used| !used)
+            .then_some(index)
+    }
+}
