@@ -1,6 +1,6 @@
 //! What the judge is given: the evidence of every pod in one cell of the 5 s grid.
 //!
-//! A cell is closed by the clock, never by a value (statistics.md calls it a batch). The grid makes
+//! A cell is closed by the clock, never by a value (docs/statistics.md, section 3). The grid makes
 //! cells out of windows; the judge reads nothing else.
 
 use std::collections::BTreeMap;

@@ -1,7 +1,7 @@
 //! Mixtures of e-values in log space.
 //!
 //! An average of e-processes with fixed weights is one again, however they depend on each other
-//! (statistics.md section 4); a product is not.
+//! (docs/statistics.md, section 6.1); a product is not.
 
 /// ln Σ wᵢ exp(xᵢ) over (xᵢ, wᵢ) in the given order; −∞ of nothing.
 pub fn log_mixture(parts: impl Iterator<Item = (f64, f64)> + Clone) -> f64 {

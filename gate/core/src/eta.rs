@@ -1,6 +1,6 @@
 //! How long until safety is proved, were the canary no different and traffic as it is.
 //!
-//! Source: statistics.md section 5: the smallest t with (S + g (t − t_now)) / κ(t) ≥ ln 1/β.
+//! Source: docs/statistics.md, section 8.1: the smallest t with (S + g·(t − now))/κ(t) ≥ ln 1/β.
 
 /// How far ahead an expectation looks, in cells: a day.
 pub const HORIZON: u64 = 17_280;

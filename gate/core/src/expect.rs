@@ -3,7 +3,7 @@
 //!
 //! It is an expectation, not a promise. Assumed where nothing is measured yet: log-normal latency
 //! (σ 0.7), CPU per request that varies by 5 % from cell to cell, and as many pods an arm as the
-//! canary's share of the traffic says. Source: statistics.md sections 5 and 6.
+//! canary's share of the traffic says. Source: docs/statistics.md, section 8.1.
 
 use crate::cell::CELL_SECONDS;
 use crate::eta::{Eta, expect};
@@ -227,7 +227,7 @@ impl Model<'_> {
 }
 
 /// κ after t cells where the pods show no memory of their own: the prior fades with the history,
-/// each block length beginning at the level learnt from the one before (statistics.md section 2).
+/// each block length beginning at the level learnt from the one before (docs/statistics.md, section 4).
 fn kappa(prior: Option<Prior>, pods: usize, history: f64, t: u64) -> f64 {
     let Some(prior) = prior else { return 1.0 };
     let (n, t) = (history + t as f64, t as f64);

@@ -4,7 +4,7 @@
 //! proved safe by a test of its own. Feed [`Judge::history`] the baseline's cells before the
 //! canary, [`Judge::skip`] cells in which nothing is judged, and [`Judge::step`] cells of both.
 //!
-//! Source: statistics.md. Reference: `tests/reference/rollouts.json`, section `rollouts`.
+//! Source: docs/statistics.md. Reference: `tests/reference/rollouts.json`, section `rollouts`.
 //!
 //! Rules beyond the reference: a pod that is absent, or under 40 % of its arm's exposure or of the
 //! cell, sits the cell out; a pod not yet warm is judged by its errors only; the form of κ is fixed

@@ -4,7 +4,7 @@
 //! not cover. κ(t) is learnt from the baseline's own pods, history first and then while judging;
 //! evidence after t judged cells is ln E / κ(t).
 //!
-//! Source: statistics.md section 2. Any κ ≥ 1, even one that moves with the data, keeps the
+//! Source: docs/statistics.md, section 4. Any κ ≥ 1, even one that moves with the data, keeps the
 //! theorem; that κ makes up for memory is calibrated, not proved.
 //! Reference: `tests/reference/kappa.json`.
 //!

@@ -2,8 +2,8 @@
 //!
 //! Written as YAML, one file a service or a default for all; read once into one type, all mistakes
 //! reported together. A policy that exists is right: limits leave an indifference zone, names are
-//! unique, durations fit each other. Defaults are those measured in `docs/` (latency 1.10 and 1.25,
-//! errors 1.25 and 3.0, CPU 1.10 and 1.15).
+//! unique, durations fit each other. Defaults are those of docs/statistics.md (latency 1.10 and
+//! 1.25, errors 1.25 and 3.0, CPU 1.10 and 1.15).
 
 mod identity;
 mod objective;

@@ -6,8 +6,8 @@
 //! canary's share of them from its share at the limit; of CPU, δ² / 2V with V the long-run variance
 //! of the difference of ln CPU a request. The 1 is for overstepping the threshold.
 //!
-//! Source: Wald 1945; statistics.md section 6, whose figures the tests repeat. Of latency the best
-//! of the levels P90, P95 and P99 for rollback, P99 for approval.
+//! Source: Wald 1945; docs/statistics.md, section 8.1. Of latency the best of the levels P90, P95
+//! and P99 for rollback, P99 for approval.
 
 use davy_gate_core::evalue::likelihood::{canary_share, divergence};
 use davy_gate_core::judge::{JudgeConfig, Objective};

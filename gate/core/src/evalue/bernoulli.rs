@@ -1,6 +1,6 @@
 //! An absolute limit on a rate, judged on the canary alone: a Bernoulli likelihood ratio.
 //!
-//! Source: Wald 1945; statistics.md section 5, error floor.
+//! Source: Wald 1945; docs/statistics.md, section 6.3.
 //! Assumption: requests fail independently given the past; what errors have of memory and clusters
 //! is divided out as φ, and one cell says at most ln 5.
 //! Reference: none in the tables; the tests below compare with the closed form.

@@ -3,7 +3,7 @@
 //! Scores are counts k, min(k, cap), or 1[k ≥ m]; each tilt ln ψ is an e-process of its own, the
 //! product of its cells' e-values.
 //!
-//! Source: statistics.md section 3. Assumption: those of [`super::permutation`] and of
+//! Source: docs/statistics.md, section 5. Assumption: those of [`super::permutation`] and of
 //! [`super::exposure`].
 //! Reference: `tests/reference/rollouts.json`, section `count_components`.
 

@@ -4,7 +4,7 @@
 //! replaced by its expectation under thinning, (1 + q(ψ−1))^k; by ψ^(qk), q at most 4, where it is
 //! exposed to less. Routes are thinned each by itself, so a differing mix cancels.
 //!
-//! Source: statistics.md section 3, "Unequal exposure". Assumption: events thin independently given
+//! Source: docs/statistics.md, section 5.4. Assumption: events thin independently given
 //! the past. Reference: `tests/reference/rollouts.json`, section `count_components`.
 
 use std::ops::Range;

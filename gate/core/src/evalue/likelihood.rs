@@ -2,8 +2,8 @@
 //!
 //! Given their sum, the canary's count is binomial with θ(r) = r·n_c / (r·n_c + n_b).
 //!
-//! Source: statistics.md section 5. Capping by ln 5 keeps E[E] ≤ 1 and bounds what one cluster of
-//! errors can do.
+//! Source: docs/statistics.md, section 6.2. Capping by ln 5 keeps E[E] ≤ 1 and bounds what one
+//! cluster of errors can do.
 //! Assumption: counts are Poisson given the past; what they have beyond is divided out as φ.
 //! Reference: `tests/reference/rollouts.json`, section `lr_log_e`.
 

@@ -6,8 +6,8 @@
 //! The polynomials of two arms join as e_n(B ∪ C) = Σ_j e_j(B) e_{n−j}(C), so what an arm shares
 //! between ratios is computed once.
 //!
-//! Source: statistics.md section 2 (1); Koning, arXiv 2310.01153; the conditional likelihood ratio
-//! of Cox, anytime-valid by ter Schure et al., arXiv 2011.06931.
+//! Source: docs/statistics.md, section 3 (1); Koning, arXiv 2310.01153; the conditional likelihood
+//! ratio of Cox, anytime-valid by ter Schure et al., arXiv 2011.06931.
 //! Assumption: given the past, scores are exchangeable over pods, or the canary's are so after
 //! being raised. Nothing about distribution or dependence within the cell.
 //! Reference: `tests/reference/rollouts.json`, section `perm_log_e`.

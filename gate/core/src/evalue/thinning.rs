@@ -1,7 +1,7 @@
 //! Thinning a count to Binomial(k, q) without a generator: the draw is a pure function of what is
 //! drawn, so the same evidence gives the same verdict on every machine and after every restart.
 //!
-//! Source: the finaliser of splitmix64 (Steele, Lea, Flood 2014), statistics.md section 3.
+//! Source: the finaliser of splitmix64 (Steele, Lea, Flood 2014); docs/statistics.md, section 5.2.
 //! Assumption: its low-order structure is independent of the evidence.
 //! Reference: `tests/reference/rollouts.json`, sections `mix64` and `thin`.
 

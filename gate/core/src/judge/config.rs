@@ -24,9 +24,9 @@ pub struct LatencyLimits {
 }
 
 impl LatencyLimits {
-    /// The limits of statistics.md: P99, rollback above 1.10, approve below 1.25. Where buckets
-    /// are explicit, 1.5 and 3 on the share above a bound: with log-normal latency of σ 0.5 to
-    /// 0.7 a P99 of 1.10 or 1.25 times is a share of 1.4 to 1.7, or 2.2 to 3.0 times.
+    /// P99, rollback above 1.10, approve below 1.25. Where buckets are explicit, 1.5 and 3 on the
+    /// share above a bound: with log-normal latency of σ 0.5 to 0.7 a P99 of 1.10 or 1.25 times is
+    /// a share of 1.4 to 1.7, or 2.2 to 3.0 times. Source: docs/statistics.md, sections 2 and 5.5.
     pub const DEFAULT: Self = Self {
         rollback_above: 1.10,
         approve_below: 1.25,
@@ -52,7 +52,7 @@ pub struct ErrorLimits {
 }
 
 impl ErrorLimits {
-    /// The limits of statistics.md: rollback above 1.25, approve below 3, no floor.
+    /// The default limits: rollback above 1.25, approve below 3, no floor.
     pub const DEFAULT: Self = Self {
         rollback_above: 1.25,
         approve_below: 3.0,
@@ -73,7 +73,7 @@ pub struct CpuLimits {
 }
 
 impl CpuLimits {
-    /// The limits of statistics.md: rollback above 1.10, approve below 1.15.
+    /// The default limits: rollback above 1.10, approve below 1.15.
     pub const DEFAULT: Self = Self {
         rollback_above: 1.10,
         approve_below: 1.15,

@@ -1,7 +1,7 @@
 //! CPU per request, compared on its logarithm and in units of the baseline's own spread.
 //!
-//! Source: statistics.md section 3. The canary's residual is shrunk by √min(1, n_c/n_b): less
-//! traffic, more noise.
+//! Source: docs/statistics.md, section 5.3. The canary's residual is shrunk by √min(1, n_c/n_b):
+//! less traffic, more noise.
 
 use serde::{Deserialize, Serialize};
 

@@ -3,7 +3,7 @@
 //! Harm is judged by labelling pods, with the canary's errors thinned; safety by the capped
 //! likelihood ratio over φ. With a floor the harm null is p_c ≤ max(r·p_b, floor), so both tests
 //! must reject (the smaller e-value), and the safety null is p_c ≥ max(r_s·p_b, floor), so either
-//! may (the average). Source: statistics.md sections 3 and 5.
+//! may (the average). Source: docs/statistics.md, sections 5.2 and 6.
 
 use serde::{Deserialize, Serialize};
 

@@ -1,7 +1,7 @@
 //! Bounds of a ratio that are valid at all times: the harm test and the safety test on a ladder of
 //! ratios.
 //!
-//! Source: statistics.md section 5, "Deadline". A bound once proved stays. The ladder informs and
+//! Source: docs/statistics.md, section 6.4. A bound once proved stays. The ladder informs and
 //! does not decide, so it has fewer tilts than the tests that do.
 
 use serde::{Deserialize, Serialize};

@@ -2,7 +2,7 @@
 //!
 //! Scores are requests above a threshold that the baseline sets: counts at each level; at the top
 //! level also min(k, 2) and the indicator, which see stalls; and, of several routes, counts by
-//! route at the lowest and the top level. Source: statistics.md sections 3 to 5.
+//! route at the lowest and the top level. Source: docs/statistics.md, sections 5.1 and 6.
 
 use std::sync::Arc;
 

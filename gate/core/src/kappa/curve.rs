@@ -1,6 +1,6 @@
 //! The curve as a prior and the data have it.
 //!
-//! Source: statistics.md section 2, last formula and table of priors.
+//! Source: docs/statistics.md, section 4, formulas and table of priors.
 
 use serde::{Deserialize, Serialize};
 
@@ -46,7 +46,7 @@ pub enum Use {
 }
 
 impl Use {
-    /// The prior of statistics.md section 2; none: κ = 1, as the pods are assumed alike.
+    /// The prior of docs/statistics.md, section 4; none: κ = 1, as the pods are assumed alike.
     pub fn prior(self, assume: Assume, one_pod: bool) -> Option<Prior> {
         let alike = assume == Assume::Alike;
         let (a, b, blocks) = match (self, one_pod) {

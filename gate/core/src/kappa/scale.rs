@@ -1,8 +1,8 @@
 //! The scale of CPU residuals and the threshold of the indicator score, both predictable: read
 //! before the cell is added.
 //!
-//! Source: statistics.md sections 2 and 3. Reference: `tests/reference/kappa.json`, sections
-//! `cpu_scale` and `indicator`.
+//! Source: docs/statistics.md, sections 5.1 and 5.3. Reference: `tests/reference/kappa.json`,
+//! sections `cpu_scale` and `indicator`.
 
 use std::collections::BTreeMap;
 

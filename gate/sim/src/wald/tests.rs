@@ -1,4 +1,4 @@
-//! The bounds of statistics.md section 6, by its own words "the floor is Wald's".
+//! The bounds that no test can beat (docs/statistics.md, section 8.1).
 
 use super::*;
 use crate::traffic::QUIET;

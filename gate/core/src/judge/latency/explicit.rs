@@ -15,8 +15,8 @@
 //! there is no bound to compare with nothing is said: no `high` when the threshold is the highest
 //! bound, for what lies beyond it is in the open bucket.
 //!
-//! Source: statistics.md section 2, with the shift of section 3 replaced by a pair of bounds; the
-//! quantile is that of the bound nearest the objective's (section 9).
+//! Source: docs/statistics.md, section 3, with the shift of 5.1 replaced by a pair of bounds; the
+//! quantile is that of the bound nearest the objective's (section 5.5).
 
 /// Bounds are the same when they differ by less than this share: they are written in decimals.
 const SAME: f64 = 1e-9;
