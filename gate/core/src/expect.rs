@@ -6,7 +6,7 @@
 //! canary's share of the traffic says. Source: docs/statistics.md, section 8.1.
 
 use crate::cell::CELL_SECONDS;
-use crate::eta::{Eta, expect};
+use crate::eta::{Eta, HORIZON};
 use crate::evalue::likelihood::{canary_share, divergence};
 use crate::evalue::permutation::log_choose;
 use crate::kappa::{Assume, BLOCKS, Prior, Use};
@@ -220,31 +220,24 @@ impl Model<'_> {
         };
         let prior = what.prior(assume, pods == 1);
         let history = self.traffic.history_seconds / CELL_SECONDS as f64;
-        expect(0.0, growth.min(most), 0, wanted, |t| {
-            kappa(prior, pods, history, t)
-        })
+        let growth = growth.min(most);
+        // One by one: where a longer block begins to count κ may jump, and a later cell fail.
+        let proved = |t: &u64| growth * *t as f64 / kappa(prior, pods, history, *t) >= wanted;
+        (1..=HORIZON).find(proved).map_or(Eta::NoGrowth, Eta::Cells)
     }
 }
 
-/// κ after t cells where the pods show no memory of their own: the prior fades with the history,
-/// each block length beginning at the level learnt from the one before (docs/statistics.md, section 4).
+/// κ after t cells where the pods show no memory of their own: the prior fades with the history and
+/// with what is judged (docs/statistics.md, section 4).
 fn kappa(prior: Option<Prior>, pods: usize, history: f64, t: u64) -> f64 {
     let Some(prior) = prior else { return 1.0 };
-    let (n, t) = (history + t as f64, t as f64);
+    let n = history + t as f64;
     let pods = pods.max(2) as f64 - 1.0;
-    let shape = |m: f64| prior.a - 1.0 + m / prior.b;
-    let (mut excess, mut last) = (0.0_f64, None);
-    for m in BLOCKS {
+    let data = BLOCKS.map(|m| {
         let m = m as f64;
-        let level = last.map_or_else(|| shape(m), |last| excess * shape(m) / shape(last));
-        let weight = if n < m { 0.0 } else { pods * n / m };
-        excess = excess.max(prior.blocks * level / (prior.blocks + weight));
-        last = Some(m);
-        if t <= m {
-            return 1.0 + excess;
-        }
-    }
-    1.0 + excess * t / last.unwrap_or(1.0)
+        (n >= m).then(|| (0.0, pods * n / m))
+    });
+    prior.curve(data.into_iter()).at(t)
 }
 
 /// Upper tail of the standard normal distribution.

@@ -74,7 +74,7 @@ impl Use {
 
 impl Prior {
     /// The curve of data: (variance ratio − 1, weight in blocks) by block length, where known.
-    pub(super) fn curve(self, data: impl Iterator<Item = Option<(f64, f64)>>) -> Curve {
+    pub(crate) fn curve(self, data: impl Iterator<Item = Option<(f64, f64)>>) -> Curve {
         let mut curve = Curve::default();
         let mut excess = 0.0_f64;
         let mut before: Option<f64> = None; // The prior at the block length before.

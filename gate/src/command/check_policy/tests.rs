@@ -93,15 +93,15 @@ fn times_are_a_table() {
             expected at 600 requests/s, 20 % of them the canary's, errors 0.12 %:
 
                                                2m of history   no history
-              latency  no different: approve           1m10s        1m30s
-                       ×1.20  worse: rollback            45s           1m
+              latency  no different: approve           1m10s        1m25s
+                       ×1.20  worse: rollback            45s          55s
                        ×1.35  worse: rollback            35s          45s
                        ×2.00  worse: rollback            35s          45s
               errors   no different: approve           1m40s        1m55s
-                       ×2.00  worse: rollback         10m20s*      10m30s*
-                       ×3.75  worse: rollback          1m20s        1m35s
-                       ×10.00 worse: rollback            35s          45s
-              cpu      no different: approve           1m15s        1m40s
+                       ×2.00  worse: rollback          10m5s*      10m15s*
+                       ×3.75  worse: rollback          1m20s        1m30s
+                       ×10.00 worse: rollback            35s          40s
+              cpu      no different: approve           1m15s        1m35s
                        ×1.16  worse: rollback          1m25s        1m55s
                        ×1.50  worse: rollback          1m20s        1m55s
               all      approve                         1m40s        1m55s
@@ -138,13 +138,13 @@ fn what_can_not_be_decided_comes_with_remedies() {
               latency  no different: approve          21m20s       22m15s
                        ×1.20  worse: rollback       2h22m50s*    2h24m35s*
                        ×1.35  worse: rollback         20m20s       21m50s
-                       ×2.00  worse: rollback          2m25s        2m40s
+                       ×2.00  worse: rollback           2m5s        2m20s
               errors   no different: approve          43m15s*      43m30s*
                        ×2.00  worse: rollback       4h53m10s*    4h53m15s*
                        ×3.75  worse: rollback         36m35s*      36m40s*
-                       ×10.00 worse: rollback          5m55s        6m15s
-              cpu      no different: approve           1m15s        1m40s
-                       ×1.16  worse: rollback          3m50s         5m5s
+                       ×10.00 worse: rollback          5m50s        6m10s
+              cpu      no different: approve           1m15s        1m35s
+                       ×1.16  worse: rollback          3m50s        4m30s
                        ×1.50  worse: rollback          1m20s        1m55s
               all      approve                        43m15s*      43m30s*
 
