@@ -12,5 +12,6 @@ mod evidence;
 mod exposition;
 mod gate;
 mod splice;
+mod statistics;
 mod switch;
 mod tidy;
