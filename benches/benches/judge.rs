@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 use std::hint::black_box;
 
-use criterion::{Criterion, criterion_group, criterion_main};
+use criterion::{BatchSize, Criterion, criterion_group, criterion_main};
 use davy_gate_core::cell::{Cell, PodCell, RouteCell};
 use davy_gate_core::evalue::thinning::mix64;
 use davy_gate_core::judge::{
@@ -20,6 +20,8 @@ const SCALE: i32 = 5;
 const CELLS: usize = 128;
 /// Cells of history: 20 minutes.
 const HISTORY: usize = 240;
+/// Cells of half an hour.
+const HALF_HOUR: usize = 360;
 
 /// A number in [0, 1) that is a function of its key alone.
 fn uniform(key: u64) -> f64 {
@@ -128,6 +130,16 @@ fn step(criterion: &mut Criterion) {
         Verdict::Approve,
         "equal arms, long judged: {last:?}"
     );
+    // The first half hour, in which fewer bounds are proved and more is to be stepped: 360 cells.
+    let begun = judge(&cells, 7);
+    criterion.bench_function("judge/half_hour_of_360_steps", |bencher| {
+        let run = |mut rollout: Judge| {
+            let said = (0..HALF_HOUR).map(|at| rollout.step(black_box(&cells[at % CELLS])));
+            let last = said.last().map(|said| said.verdict);
+            assert_eq!(last, Some(Verdict::Approve));
+        };
+        bencher.iter_batched(|| begun.clone(), run, BatchSize::LargeInput);
+    });
     let mut history = judge(&cells, 7);
     criterion.bench_function("judge/history", |bencher| {
         bencher.iter(|| history.history(black_box(&cells[at % CELLS])));

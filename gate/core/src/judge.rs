@@ -170,18 +170,19 @@ impl Judge {
         self.progress.cells += 1;
         self.progress.cells_of_step += 1;
         let tails = self.learn(&frame, true);
+        let known = self.progress.proofs.map(|proof| proof.interval);
         if let (Some(latency), Some(tails)) = (&mut self.latency, &tails) {
-            latency.step(&frame, tails);
+            latency.step(&frame, tails, known[0]);
         }
         if let Some(errors) = &mut self.errors {
-            errors.step(&frame);
+            errors.step(&frame, known[1]);
         }
         if let Some(cpu) = &mut self.cpu {
-            cpu.step(&frame);
+            cpu.step(&frame, known[2]);
             cpu.learn_scale(&frame);
         }
         if let Some(latency) = &mut self.latency {
-            latency.push(&frame);
+            latency.push(&frame, true);
         }
         self.refresh();
         self.step_success(cell);
@@ -231,7 +232,7 @@ impl Judge {
             cpu.learn_scale(frame);
         }
         if let Some(latency) = &mut self.latency {
-            latency.push(frame);
+            latency.push(frame, false);
         }
     }
 
@@ -335,7 +336,7 @@ impl Judge {
     }
 
     fn assess(&self, states: &[State]) -> Assessment {
-        let log_e_harm = log_mixture(self.parts().iter().copied());
+        let log_e_harm = log_mixture(states.iter().map(|state| (state.harm_log_e, 1.0)));
         let success: Vec<SuccessAssessment> = self.success.iter().map(|s| self.limit(s)).collect();
         let verdict = self.verdict(log_e_harm, states);
         let required = || states.iter().filter(|state| state.required);

@@ -98,9 +98,13 @@ impl Kappa {
     /// Adds one cell of the baseline, by slot: `values` are the raw ones of the pods that took
     /// part, none of the others. `canary` is the mean raw value of the canary's pods, at the same
     /// unshifted threshold; none in history. Of a count the values are whole.
-    pub fn learn(&mut self, values: &[Option<f64>], canary: Option<f64>) {
+    pub fn learn(
+        &mut self,
+        values: impl ExactSizeIterator<Item = Option<f64>> + Clone,
+        canary: Option<f64>,
+    ) {
         let (present, sum) = values
-            .iter()
+            .clone()
             .flatten()
             .fold((0, 0.0), |(n, sum), value| (n + 1, sum + value));
         if present == 0 || (!self.learnt.one_pod && present < 2) {
@@ -116,11 +120,10 @@ impl Kappa {
         }
         let df = f64::from(present - 1);
         if self.learnt.rows.are_whole() {
-            self.learnt
-                .add_row(|rows, row| rows.push_whole(values, row), df);
+            self.learnt.add_row(values, df);
             return;
         }
-        let residuals: Vec<f64> = values.iter().map(|v| v.map_or(0.0, |v| v - mean)).collect();
+        let residuals: Vec<f64> = values.map(|v| v.map_or(0.0, |v| v - mean)).collect();
         self.add(&residuals, df, 0.0, 0.0);
     }
 
@@ -136,7 +139,7 @@ impl Kappa {
         learnt.variance += variance;
         let pair = [b, canary];
         let x = if learnt.one_pod { &pair } else { x };
-        learnt.add_row(|rows, row| rows.push_real(x, row), df);
+        learnt.add_row(x.iter().copied().map(Some), df);
     }
 
     /// κ − 1 at each block length, as `prior` and the data have it; 0 without a prior.
@@ -166,24 +169,17 @@ impl Learnt {
         }
     }
 
-    /// Adds a row, which `push` keeps and writes out, to all sums.
-    fn add_row(&mut self, push: impl FnOnce(&mut Rows, &mut Vec<f64>), df: f64) {
-        let (mut new, mut old) = (Vec::new(), Vec::new());
-        // The oldest row makes room for the new one.
-        let mut leaves = Vec::new();
-        self.rows.read(LONGEST, &mut leaves);
-        push(&mut self.rows, &mut new);
+    /// Keeps a row and adds it to all sums.
+    fn add_row(&mut self, row: impl ExactSizeIterator<Item = Option<f64>>, df: f64) {
+        let width = row.len();
+        self.rows.push(row);
         self.n += 1.0;
         self.df += df;
-        self.squares += new.iter().map(|x| x * x).sum::<f64>();
+        let mut squares = 0.0;
+        self.rows.each(1, |_, x| squares += x * x);
+        self.squares += squares;
         for (block, m) in self.blocks.iter_mut().zip(BLOCKS) {
-            let old = if m == LONGEST {
-                &leaves
-            } else {
-                self.rows.read(m + 1, &mut old);
-                &old
-            };
-            block.slide(&new, old);
+            block.slide(&self.rows, width, m);
             if self.n < m as f64 {
                 continue;
             }
@@ -245,17 +241,22 @@ impl Learnt {
 }
 
 impl Block {
-    /// Moves on by one row.
-    fn slide(&mut self, new: &[f64], old: &[f64]) {
-        if self.now.len() < new.len() {
-            self.now.resize(new.len(), 0.0);
+    /// Moves on by the newest of `rows`, `width` long.
+    fn slide(&mut self, rows: &Rows, width: usize, m: usize) {
+        if self.now.len() < width {
+            self.now.resize(width, 0.0);
         }
+        let now = &mut self.now;
         // A row is as long as the baseline had slots; a shorter one ends in zeros.
-        for (sum, new) in self.now.iter_mut().zip(new) {
-            *sum += new;
-        }
-        for (sum, old) in self.now.iter_mut().zip(old) {
-            *sum -= old;
-        }
+        rows.each(1, |place, new| {
+            if let Some(sum) = now.get_mut(place) {
+                *sum += new;
+            }
+        });
+        rows.each(m + 1, |place, old| {
+            if let Some(sum) = now.get_mut(place) {
+                *sum -= old;
+            }
+        });
     }
 }

@@ -9,6 +9,7 @@
 pub mod attempt;
 pub mod cell;
 pub mod combine;
+mod elementary;
 pub mod eta;
 pub mod evalue;
 pub mod expect;

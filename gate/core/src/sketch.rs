@@ -174,17 +174,18 @@ fn locate(counts: impl Iterator<Item = u64>, total: u64, q: f64) -> Option<(usiz
         return None;
     }
     let rank = q.clamp(0.0, 1.0) * total as f64;
-    let (mut below, mut last) = (0u64, None);
+    let (mut before, mut below, mut last) = (0u64, 0u64, None);
     for (i, count) in counts.enumerate() {
         if count == 0 {
             continue;
         }
-        let share = ((rank - below as f64) / count as f64).clamp(0.0, 1.0);
+        before = below;
         below = below.saturating_add(count);
-        last = Some((i, share));
+        last = Some((i, count));
         if below as f64 >= rank {
             break;
         }
     }
-    last
+    let (i, count) = last?;
+    Some((i, ((rank - before as f64) / count as f64).clamp(0.0, 1.0)))
 }

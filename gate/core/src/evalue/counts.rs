@@ -7,8 +7,10 @@
 //! [`super::exposure`].
 //! Reference: `tests/reference/rollouts.json`, section `count_components`.
 
+use crate::elementary::{exp, ln};
+
 use super::exposure::{Comparison, Draw};
-use super::permutation::{self, Scores};
+use super::permutation;
 use super::table::Table;
 
 /// How counts become scores.
@@ -56,26 +58,29 @@ pub fn step(
     if family == Family::Indicator(None) || who.silent(k) {
         return;
     }
-    let kept = comparison.kept(k, draw);
-    let events: Vec<u64> = who.baseline.iter().map(|&p| who.events(k, p)).collect();
-    let mut scores = vec![0.0; events.len()];
-    let (mut baseline, mut canary) = (Scores::default(), Scores::default());
+    let mut desk = std::mem::take(&mut comparison.desk);
+    comparison.keep(k, draw, &mut desk.kept);
+    desk.events.clear();
+    let baseline = who.baseline.iter().map(|&p| who.events(k, p));
+    desk.events.extend(baseline);
     let pods = who.canary.len();
     for (at, (sum, &tilt)) in log_e.iter_mut().zip(comparison.tilts()).enumerate() {
-        for (pod, (score, &events)) in scores.iter_mut().zip(&events).enumerate() {
+        desk.scores.clear();
+        for (pod, &events) in desk.events.iter().enumerate() {
             let full = match family {
                 Family::Indicator(_) => 0.0,
                 _ => comparison.score(k, pod, at),
             };
-            *score = family.bound(full, events, tilt);
+            desk.scores.push(family.bound(full, events, tilt));
         }
-        baseline.set(scores.iter().copied(), pods);
-        *sum += mean_of_draws(kept.chunks(pods), |kept| {
+        desk.baseline.set(desk.scores.iter().copied(), pods);
+        *sum += mean_of_draws(desk.kept.chunks(pods), |kept| {
             let each = kept.iter().map(|&k| family.bound(k as f64 * tilt, k, tilt));
-            canary.set(each, pods);
-            permutation::log_e(&baseline, &canary, who.choices)
+            desk.canary.set(each, pods);
+            permutation::log_e(&desk.baseline, &desk.canary, who.choices)
         });
     }
+    comparison.desk = desk;
 }
 
 /// ln of the mean over draws of E, at least ln 1e-300.
@@ -88,6 +93,6 @@ pub fn mean_of_draws<'a>(
         let only = draws.map(log_e).sum::<f64>();
         return only.max(super::LOG_SMALLEST);
     }
-    let sum: f64 = draws.map(|kept| libm::exp(log_e(kept))).sum();
-    libm::log((sum / n as f64).max(super::SMALLEST))
+    let sum: f64 = draws.map(|kept| exp(log_e(kept))).sum();
+    ln((sum / n as f64).max(super::SMALLEST))
 }

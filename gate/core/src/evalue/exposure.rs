@@ -11,7 +11,9 @@ use std::ops::Range;
 
 use serde::{Deserialize, Serialize};
 
-use super::permutation::log_choose;
+use crate::elementary::{exp, ln};
+
+use super::permutation::{Scores, log_choose};
 use super::table::{Layout, Table};
 use super::thinning::{Key, thin};
 
@@ -117,11 +119,27 @@ pub struct Comparison<'a> {
     who: &'a Participants,
     n: &'a Table,
     tilts: &'a [f64],
+    /// ψ − 1 by tilt.
+    less_one: Vec<f64>,
     /// By column: the share of the canary's events that is kept, and a canary pod's mean requests
     /// times rate times that.
     thinning: Vec<(f64, f64)>,
     /// ln of the expected ψ of one event by tilt, baseline pod and column; NaN until asked for.
     bases: Vec<f64>,
+    /// Room to work in, kept from one component to the next.
+    pub(super) desk: Desk,
+}
+
+/// Room to work in.
+#[derive(Debug, Default)]
+pub(super) struct Desk {
+    /// Thinned counts of the canary's pods, draw by draw.
+    pub(super) kept: Vec<u64>,
+    /// Events by baseline pod, and their score at one tilt.
+    pub(super) events: Vec<u64>,
+    pub(super) scores: Vec<f64>,
+    pub(super) baseline: Scores,
+    pub(super) canary: Scores,
 }
 
 impl<'a> Comparison<'a> {
@@ -142,7 +160,9 @@ impl<'a> Comparison<'a> {
             who,
             n,
             tilts,
+            less_one: tilts.iter().map(|&tilt| exp(tilt) - 1.0).collect(),
             thinning,
+            desk: Desk::default(),
         }
     }
 
@@ -183,7 +203,11 @@ impl<'a> Comparison<'a> {
         if !known.is_nan() {
             return known;
         }
-        let ln_psi = self.tilts.get(tilt).copied().unwrap_or(0.0);
+        let (ln_psi, less_one) = self
+            .tilts
+            .get(tilt)
+            .zip(self.less_one.get(tilt))
+            .map_or((0.0, 0.0), |(&ln_psi, &less_one)| (ln_psi, less_one));
         let null = self.thinning.get(i).map_or(0.0, |&(_, null)| null);
         let q = null / self.n.at(pod, column) as f64;
         // Events without requests have no intensity to compare.
@@ -191,7 +215,7 @@ impl<'a> Comparison<'a> {
         let base = if q > 1.0 {
             q.min(RAISED_MAX) * ln_psi
         } else {
-            libm::log(1.0 + q * (libm::exp(ln_psi) - 1.0))
+            ln(1.0 + q * less_one)
         };
         if let Some(place) = self.bases.get_mut(index) {
             *place = base;
@@ -199,16 +223,13 @@ impl<'a> Comparison<'a> {
         base
     }
 
-    /// Thinned counts of the canary's pods, draw by draw.
-    pub fn kept(&self, k: &Table, named: Draw) -> Vec<u64> {
-        let draws = self.draws();
-        let mut kept = Vec::with_capacity(self.who.canary.len() * draws as usize);
-        for draw in 0..draws {
-            for &pod in &self.who.canary {
-                kept.push(self.kept_of(k, pod, named, draw));
-            }
+    /// Writes the thinned counts of the canary's pods to `kept`, draw by draw.
+    pub fn keep(&self, k: &Table, named: Draw, kept: &mut Vec<u64>) {
+        kept.clear();
+        for draw in 0..self.draws() {
+            let pods = self.who.canary.iter();
+            kept.extend(pods.map(|&pod| self.kept_of(k, pod, named, draw)));
         }
-        kept
     }
 
     fn kept_of(&self, k: &Table, pod: usize, named: Draw, draw: u64) -> u64 {

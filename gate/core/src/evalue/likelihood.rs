@@ -7,6 +7,8 @@
 //! Assumption: counts are Poisson given the past; what they have beyond is divided out as φ.
 //! Reference: `tests/reference/rollouts.json`, section `lr_log_e`.
 
+use crate::elementary::ln;
+
 /// ln 5: the most that one cell may say.
 pub const CAP: f64 = 1.609_437_912_434_100_3;
 
@@ -39,7 +41,7 @@ pub fn add(pair: Pair, ratio: f64, alternatives: &[Alternative], log_e: &mut [f6
 /// D(ρ)/D(ρ'), which leaves one logarithm.
 pub fn log_e(pair: Pair, ratio: f64, (factor, tilt): Alternative) -> f64 {
     let expected = |ratio: f64| ratio * pair.canary_requests + pair.baseline_requests;
-    let others = libm::log(expected(ratio) / expected(ratio * factor));
+    let others = ln(expected(ratio) / expected(ratio * factor));
     let canary = pair.canary_events * (tilt + others);
     CAP.min(canary + pair.baseline_events * others)
 }

@@ -12,6 +12,8 @@
 //! being raised. Nothing about distribution or dependence within the cell.
 //! Reference: `tests/reference/rollouts.json`, section `perm_log_e`.
 
+use crate::elementary::{exp, ln};
+
 /// One arm's pods in one cell by their scores.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Scores {
@@ -41,7 +43,7 @@ impl Scores {
             if self.terms.len() <= chosen {
                 self.terms.push(0.0);
             }
-            let weight = if less == 0.0 { 1.0 } else { libm::exp(less) };
+            let weight = if less == 0.0 { 1.0 } else { exp(less) };
             for i in (1..self.terms.len()).rev() {
                 self.terms[i] += self.terms[i - 1] * weight;
             }
@@ -66,7 +68,7 @@ pub fn log_e_raised(baseline: &Scores, canary: &Scores, by: f64, choices: f64) -
     let raised = canary.highest + by;
     let highest = baseline.highest.max(raised);
     let lower = baseline.highest.min(raised) - highest;
-    let scale = if lower == 0.0 { 1.0 } else { libm::exp(lower) };
+    let scale = if lower == 0.0 { 1.0 } else { exp(lower) };
     let n = canary.pods;
     let term = |of: &Scores, degree: usize| of.terms.get(degree).copied().unwrap_or(0.0);
     // Horner's scheme in the scale of the lower arm, by how many pods are chosen of it.
@@ -79,7 +81,7 @@ pub fn log_e_raised(baseline: &Scores, canary: &Scores, by: f64, choices: f64) -
         sum * scale + term(low, of_low) * term(high, n - of_low)
     });
     let chosen = canary.sum + n as f64 * (raised - highest);
-    chosen - libm::log(all.max(super::SMALLEST)) + choices
+    chosen - ln(all.max(super::SMALLEST)) + choices
 }
 
 /// ln C(n, k) of k in [0, n].

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::combine::log_mixture;
 use crate::evalue::counts::{self, Family};
 use crate::evalue::exposure::{Comparison, Draw};
 use crate::evalue::table::Table;
@@ -19,6 +20,8 @@ pub(super) struct Component {
     threshold: IndicatorThreshold,
     /// κ now.
     divisor: f64,
+    /// ln of the weighted sum of e-values now.
+    mixture: f64,
 }
 
 /// What a component can't know from its configuration.
@@ -40,6 +43,7 @@ impl Component {
             kappa: Kappa::new(used),
             threshold: IndicatorThreshold::default(),
             divisor: 1.0,
+            mixture: f64::NEG_INFINITY,
         }
     }
 
@@ -65,12 +69,12 @@ impl Component {
             self.threshold.add(baseline.iter().flatten().copied());
         }
         let family = self.family;
-        let scores: Vec<Option<f64>> = baseline.iter().map(|k| k.map(|k| family.of(k))).collect();
+        let scores = baseline.iter().map(|k| k.map(|k| family.of(k)));
         let mean = canary.filter(|c| !c.is_empty()).map(|c| {
             let sum: f64 = c.iter().map(|&k| family.of(k)).sum();
             sum / c.len() as f64
         });
-        self.kappa.learn(&scores, mean);
+        self.kappa.learn(scores, mean);
     }
 
     /// Judges one cell: `k` events as `comparison` makes them comparable.
@@ -82,9 +86,10 @@ impl Component {
         counts::step(&mut self.log_e, self.family, k, comparison, draw);
     }
 
-    /// Brings κ up to date after `t` judged cells.
+    /// Brings κ and the mixture up to date after `t` judged cells.
     pub(super) fn refresh(&mut self, prior: Option<Prior>, t: u64) {
         self.divisor = self.kappa.curve(prior).at(t);
+        self.mixture = log_mixture(self.parts());
     }
 
     /// The curve under another prior: of a test whose scores are the same.
@@ -97,8 +102,13 @@ impl Component {
         self.divisor
     }
 
+    /// ln of its weighted sum of e-values, each divided by κ, as last brought up to date.
+    pub(super) fn mixture(&self) -> f64 {
+        self.mixture
+    }
+
     /// (ln E / κ, weight) of each tilt.
-    pub(super) fn parts(&self) -> impl Iterator<Item = (f64, f64)> + Clone {
+    fn parts(&self) -> impl Iterator<Item = (f64, f64)> + Clone {
         let each = self.log_e.iter().map(|log_e| log_e / self.divisor);
         each.zip(self.weights.iter().copied())
     }

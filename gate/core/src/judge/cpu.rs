@@ -10,6 +10,7 @@ use super::assessment::Unavailable;
 use super::frame::Frame;
 use super::interval::{Interval, Ladder, Rung};
 use crate::combine::log_mean;
+use crate::elementary::ln;
 use crate::eta::{self, Eta};
 use crate::evalue::permutation::{self, Scores};
 use crate::kappa::{Assume, CpuScale, Curve, Kappa, Learnt, Prior, Use};
@@ -85,7 +86,7 @@ impl Cpu {
     /// Learns memory from a cell of history or a judged one.
     pub(super) fn learn(&mut self, frame: &Frame<'_>, judged: bool) {
         let y = baseline(frame);
-        self.kappa.learn(&y, judged.then_some(0.0));
+        self.kappa.learn(y.iter().copied(), judged.then_some(0.0));
     }
 
     /// Learns the scale, after the cell was judged.
@@ -93,8 +94,8 @@ impl Cpu {
         self.evidence.scale.add(&baseline(frame));
     }
 
-    /// Judges a cell.
-    pub(super) fn step(&mut self, frame: &Frame<'_>) {
+    /// Judges a cell; `known` is what is proved of the ratio.
+    pub(super) fn step(&mut self, frame: &Frame<'_>, known: Interval) {
         let seen = &mut self.evidence;
         seen.cells += 1;
         seen.cells_of_step += 1;
@@ -145,8 +146,8 @@ impl Cpu {
                 .zip(coarse)
                 .for_each(|(sum, scores)| add(sum, scores, limit));
         };
-        seen.ladder.harm().for_each(|each| rung(each, &up));
-        seen.ladder.safe().for_each(|each| rung(each, &down));
+        seen.ladder.harm(known).for_each(|each| rung(each, &up));
+        seen.ladder.safe(known).for_each(|each| rung(each, &down));
         self.observe(frame);
     }
 
@@ -200,18 +201,15 @@ impl Cpu {
         fits
     }
 
-    /// Parts of the harm mixture: (ln E / κ, weight).
-    pub(super) fn parts(&self) -> impl Iterator<Item = (f64, f64)> + Clone {
-        let kappa = self.kappa().0;
-        let weight = self.weight / TILTS.len() as f64;
-        self.evidence.harm.iter().map(move |e| (e / kappa, weight))
+    /// ln of its part of the harm mixture, and the weight of that.
+    pub(super) fn harm(&self) -> (f64, f64) {
+        let mean = log_mean(&self.evidence.harm, self.kappa().0);
+        (mean + libm::log(self.weight), self.weight)
     }
 
     /// ln E of safety.
     pub(super) fn safe_log_e(&self) -> f64 {
-        let kappa = self.kappa().1;
-        let parts: Vec<f64> = self.evidence.safe.iter().map(|e| e / kappa).collect();
-        log_mean(&parts)
+        log_mean(&self.evidence.safe, self.kappa().1)
     }
 
     /// Takes the ladder into `interval`.
@@ -271,7 +269,7 @@ fn per_request(frame: &Frame<'_>, pod: usize) -> Option<f64> {
         .flatten()
         .filter(|_| frame.is_warm(pod))?;
     let requests = frame.requests_of(pod);
-    (requests > 0).then(|| libm::log(cpu) - libm::log(requests as f64))
+    (requests > 0).then(|| ln(cpu) - ln(requests as f64))
 }
 
 fn baseline(frame: &Frame<'_>) -> Vec<Option<f64>> {

@@ -170,9 +170,9 @@ impl Errors {
         }
         if self.phi.is_one_pod() {
             let mean = canary.iter().map(|&k| k as f64).sum::<f64>() / canary.len() as f64;
-            let values: Vec<Option<f64>> = baseline.iter().map(|k| k.map(|k| k as f64)).collect();
+            let values = baseline.iter().map(|k| k.map(|k| k as f64));
             self.phi
-                .learn(&values, (judged && !canary.is_empty()).then_some(mean));
+                .learn(values, (judged && !canary.is_empty()).then_some(mean));
             return;
         }
         let pods: Vec<usize> = frame.baseline().filter(active).collect();
@@ -195,9 +195,9 @@ impl Errors {
             .add(&residuals, (pods.len() - 1) as f64, 0.0, variance);
     }
 
-    /// Judges a cell.
-    pub(super) fn step(&mut self, frame: &Frame<'_>) {
-        self.step_harm(frame);
+    /// Judges a cell; `known` is what is proved of the ratio.
+    pub(super) fn step(&mut self, frame: &Frame<'_>, known: Interval) {
+        self.step_harm(frame, known);
         self.evidence.cells_of_step += 1;
         let sum = |pods: std::ops::Range<usize>| {
             let active = pods.filter(|&pod| frame.is_active(pod));
@@ -219,7 +219,7 @@ impl Errors {
                 baseline_requests: baseline.1 as f64,
             };
             likelihood::add(pair, self.limits.approve_below, &self.down, &mut seen.safe);
-            for (ratio, sums) in seen.ladder.safe() {
+            for (ratio, sums) in seen.ladder.safe(known) {
                 likelihood::add(pair, ratio, &self.down, sums);
             }
         }
@@ -230,7 +230,7 @@ impl Errors {
         seen.traffic.1 = faded(seen.traffic.1, canary.1 as f64);
     }
 
-    fn step_harm(&mut self, frame: &Frame<'_>) {
+    fn step_harm(&mut self, frame: &Frame<'_>, known: Interval) {
         let (n, k, seen) = (&frame.requests, &frame.errors, &mut self.evidence);
         let draw = Draw {
             seed: self.seed,
@@ -248,7 +248,7 @@ impl Errors {
         for component in &mut self.harm {
             component.step(k, &mut comparison, draw);
         }
-        for (ratio, sums) in seen.ladder.harm() {
+        for (ratio, sums) in seen.ladder.harm(known) {
             let mut comparison = Comparison::new(&who, n, ratio, &self.coarse);
             counts::step(sums, Family::Count, k, &mut comparison, draw);
         }
@@ -319,25 +319,21 @@ impl Errors {
         }
     }
 
-    /// Parts of the harm mixture: (ln E, weight). With a floor it is one part, the smaller of the
-    /// two tests.
-    pub(super) fn parts(&self, cells: u64) -> Vec<(f64, f64)> {
-        let parts: Vec<(f64, f64)> = self.harm.iter().flat_map(Component::parts).collect();
-        let Some(floor) = &self.floor else {
-            return parts;
-        };
+    /// ln of its part of the harm mixture, and the weight of that. With a floor it is the smaller of
+    /// the two tests.
+    pub(super) fn harm(&self, cells: u64) -> (f64, f64) {
         let weight: f64 = self.harm.iter().map(Component::weight).sum();
-        let phi = self.phi_alone(cells);
-        let alone: Vec<f64> = floor.harm.log_e().iter().map(|e| e / phi).collect();
-        let relative = log_mixture(parts.iter().copied()) - libm::log(weight);
-        vec![(relative.min(log_mean(&alone)), weight)]
+        let relative = log_mixture(self.harm.iter().map(|c| (c.mixture(), 1.0)));
+        let Some(floor) = &self.floor else {
+            return (relative, weight);
+        };
+        let alone = log_mean(floor.harm.log_e(), self.phi_alone(cells));
+        (relative.min(alone + libm::log(weight)), weight)
     }
 
     /// ln E of safety.
     pub(super) fn safe_log_e(&self) -> f64 {
-        let phi = self.phi();
-        let relative: Vec<f64> = self.evidence.safe.iter().map(|e| e / phi).collect();
-        let relative = log_mean(&relative);
+        let relative = log_mean(&self.evidence.safe, self.phi());
         let Some(floor) = &self.floor else {
             return relative;
         };
@@ -348,7 +344,7 @@ impl Errors {
             .iter()
             .map(|e| e / phi)
             .zip(BELOW_WEIGHTS);
-        log_mean(&[relative, log_mixture(alone)])
+        log_mean(&[relative, log_mixture(alone)], 1.0)
     }
 
     /// Takes the ladder into `interval`.
@@ -374,8 +370,7 @@ impl Errors {
             0.0
         };
         let phi = self.phi();
-        let relative: Vec<f64> = self.evidence.safe.iter().map(|e| e / phi).collect();
-        let raw = log_mean(&relative) * phi;
+        let raw = log_mean(&self.evidence.safe, phi) * phi;
         // The other half of the average is the floor's.
         let half = if self.floor.is_some() {
             libm::log(2.0)

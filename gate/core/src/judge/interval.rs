@@ -1,12 +1,13 @@
 //! Bounds of a ratio that are valid at all times: the harm test and the safety test on a ladder of
 //! ratios.
 //!
-//! Source: docs/statistics.md, section 6.4. A bound once proved stays. The ladder informs and
-//! does not decide, so it has fewer tilts than the tests that do.
+//! Source: docs/statistics.md, section 6.4. A bound once proved stays, so rungs that lie within it
+//! are not stepped any more: they could prove nothing new. The ladder informs and does not decide,
+//! so it has fewer tilts than the tests that do.
 
 use serde::{Deserialize, Serialize};
 
-use crate::combine::log_mixture;
+use crate::combine::log_mean;
 
 /// Ratios at which safety is tested, ascending.
 pub(super) const SAFETY: [f64; 14] = [
@@ -36,16 +37,18 @@ impl Ladder {
         }
     }
 
-    /// The rungs of harm, ascending.
-    pub(super) fn harm(&mut self) -> impl Iterator<Item = Rung<'_>> {
+    /// The rungs of harm that can still prove something beyond `known`, ascending.
+    pub(super) fn harm(&mut self, known: Interval) -> impl Iterator<Item = Rung<'_>> {
         let tilts = self.harm.len() / HARM.len();
-        HARM.into_iter().zip(self.harm.chunks_mut(tilts.max(1)))
+        let rungs = HARM.into_iter().zip(self.harm.chunks_mut(tilts.max(1)));
+        rungs.filter(move |(ratio, _)| known.may_raise(*ratio))
     }
 
-    /// The rungs of safety, ascending.
-    pub(super) fn safe(&mut self) -> impl Iterator<Item = Rung<'_>> {
+    /// The rungs of safety that can still prove something beyond `known`, ascending.
+    pub(super) fn safe(&mut self, known: Interval) -> impl Iterator<Item = Rung<'_>> {
         let tilts = self.safe.len() / SAFETY.len();
-        SAFETY.into_iter().zip(self.safe.chunks_mut(tilts.max(1)))
+        let rungs = SAFETY.into_iter().zip(self.safe.chunks_mut(tilts.max(1)));
+        rungs.filter(move |(ratio, _)| known.may_lower(*ratio))
     }
 
     /// Starts safety anew.
@@ -61,16 +64,15 @@ impl Ladder {
     /// Takes the ladder into `interval`: the ln E, divided by `kappa` of harm and of safety,
     /// against `wanted`.
     pub(super) fn bound(&self, interval: &mut Interval, kappa: (f64, f64), wanted: (f64, f64)) {
-        let mean = |sums: &[f64], kappa: f64| {
-            let weight = 1.0 / sums.len() as f64;
-            log_mixture(sums.iter().map(|e| (e / kappa, weight)))
-        };
         let tilts = (self.harm.len() / HARM.len(), self.safe.len() / SAFETY.len());
+        let known = *interval;
         let harm = HARM.iter().zip(self.harm.chunks(tilts.0.max(1)));
-        let low = harm.take_while(|(_, sums)| mean(sums, kappa.0) >= wanted.0);
+        let harm = harm.filter(|(ratio, _)| known.may_raise(**ratio));
+        let low = harm.take_while(|(_, sums)| log_mean(sums, kappa.0) >= wanted.0);
         interval.raise(low.last().map(|(&ratio, _)| ratio));
         let safe = SAFETY.iter().zip(self.safe.chunks(tilts.1.max(1))).rev();
-        let high = safe.take_while(|(_, sums)| mean(sums, kappa.1) >= wanted.1);
+        let safe = safe.filter(|(ratio, _)| known.may_lower(**ratio));
+        let high = safe.take_while(|(_, sums)| log_mean(sums, kappa.1) >= wanted.1);
         interval.lower(high.last().map(|(&ratio, _)| ratio));
     }
 }
@@ -83,6 +85,16 @@ pub(super) struct Interval {
 }
 
 impl Interval {
+    /// Whether a proof of "more than `ratio`" would raise the lower bound.
+    fn may_raise(self, ratio: f64) -> bool {
+        self.low.is_none_or(|low| ratio > low)
+    }
+
+    /// Whether a proof of "less than `ratio`" would lower the upper bound.
+    fn may_lower(self, ratio: f64) -> bool {
+        self.high.is_none_or(|high| ratio < high)
+    }
+
     /// Raises the lower bound.
     pub(super) fn raise(&mut self, low: Option<f64>) {
         self.low = [self.low, low].into_iter().flatten().reduce(f64::max);

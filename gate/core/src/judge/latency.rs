@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use super::component::Component;
 use super::frame::Frame;
-use super::interval::Ladder;
+use super::interval::{Interval, Ladder};
 use super::rolling::{Rolling, Thresholds};
 use super::tails::{Grid, Tails};
 use super::{LatencyLimits, logs};
@@ -194,31 +194,24 @@ impl Latency {
         self.thresholds = self
             .rolling
             .thresholds(&self.levels, &route_levels, frame.columns);
-        let taking_part = |table: &Table, columns: std::ops::Range<usize>| {
-            let k = |pod| table.sum(pod, columns.clone());
-            let baseline = frame.baseline();
-            let baseline: Vec<Option<u64>> = baseline
-                .map(|pod| frame.is_warm(pod).then(|| k(pod)))
-                .collect();
-            let canary = frame.canary().filter(|&p| frame.is_warm(p));
-            (baseline, canary.map(k).collect::<Vec<u64>>())
-        };
+        let mut warm = Warm::default();
         for level in 0..self.levels.len() {
             let edge = self.thresholds.pooled(level);
-            let table = tails.exceedances(0, |_| edge);
-            let (baseline, canary) = taking_part(&table, 0..frame.columns);
-            let canary = judged.then_some(canary.as_slice());
+            warm.take(frame, &tails.exceedances(0, |_| edge), 0..frame.columns);
             for component in self.harm.iter_mut().filter(|c| c.level == level) {
-                component.counts.learn(&baseline, canary);
+                let canary = judged.then_some(warm.canary.as_slice());
+                component.counts.learn(&warm.baseline, canary);
             }
         }
-        for i in 0..self.route_levels.len() {
+        // From the first judged cell on a single route is no other than the pool.
+        let by_route = self.several_routes || !judged;
+        for i in (0..self.route_levels.len()).filter(|_| by_route) {
             let table = tails.exceedances(0, |column| self.thresholds.route(column, i));
             for (column, route) in self.routes.iter_mut().enumerate() {
-                let (baseline, canary) = taking_part(&table, column..column + 1);
+                warm.take(frame, &table, column..column + 1);
                 if let Some(component) = route.get_mut(i) {
-                    let canary = judged.then_some(canary.as_slice());
-                    component.counts.learn(&baseline, canary);
+                    let canary = judged.then_some(warm.canary.as_slice());
+                    component.counts.learn(&warm.baseline, canary);
                 }
             }
         }
@@ -226,18 +219,22 @@ impl Latency {
     }
 
     /// Moves thresholds on.
-    pub(super) fn push(&mut self, frame: &Frame<'_>) {
-        self.rolling.push(frame);
+    pub(super) fn push(&mut self, frame: &Frame<'_>, judged: bool) {
+        let observed = &mut self.observed.0;
+        self.rolling.push(frame, |sketch| {
+            // What does not merge was marked as broken when the cell was read.
+            let _ = judged.then(|| observed.merge(sketch));
+        });
     }
 
     /// Takes note of buckets without learning: warm-up.
     pub(super) fn skip(&mut self, frame: &Frame<'_>) {
         self.rolling.read(frame);
-        self.rolling.push(frame);
+        self.rolling.push(frame, |_| {});
     }
 
-    /// Judges a cell.
-    pub(super) fn step(&mut self, frame: &Frame<'_>, tails: &Tails) {
+    /// Judges a cell; `known` is what is proved of the ratio.
+    pub(super) fn step(&mut self, frame: &Frame<'_>, tails: &Tails, known: Interval) {
         let Some(grid) = self.rolling.grid().cloned() else {
             return;
         };
@@ -259,7 +256,7 @@ impl Latency {
         if let Some(who) = &pooled {
             self.step_harm(who, (&n, tails), (rates.0, shift), draw);
             self.step_safe(who, (&n, tails), (rates.1, &grid), draw);
-            self.step_ladder(who, (&n, tails), &grid, draw);
+            self.step_ladder(who, (&n, tails), (&grid, known), draw);
         }
         if self.several_routes {
             self.step_routes(frame, (&n, tails), (rates.0, shift), draw);
@@ -341,13 +338,8 @@ impl Latency {
         self.pods = (warm(frame.baseline()), warm(frame.canary()));
         for (i, sketch) in frame.latency.iter().enumerate() {
             let pod = i / frame.columns;
-            let is_baseline = pod < frame.layout.baseline;
-            let to = if is_baseline {
-                &mut self.observed.0
-            } else {
-                &mut self.observed.1
-            };
-            if frame.is_warm(pod) && to.merge(sketch).is_err() {
+            let is_canary = pod >= frame.layout.baseline;
+            if is_canary && frame.is_warm(pod) && self.observed.1.merge(sketch).is_err() {
                 return; // Marked as broken when the cell was read.
             }
         }
@@ -374,26 +366,28 @@ impl Latency {
         }
     }
 
-    /// Parts of the harm mixture: (ln E, weight), pooled.
-    pub(super) fn parts(&self) -> impl Iterator<Item = (f64, f64)> + Clone {
-        self.harm.iter().flat_map(|c| c.counts.parts())
+    /// Components of the harm mixture, each with its route's column where it is of one.
+    fn components(&self) -> impl Iterator<Item = (&Leveled, Option<usize>)> + Clone {
+        let pooled = self.harm.iter().map(|c| (c, None));
+        let routes = self.routes.iter().enumerate();
+        let routes = routes.filter(|_| self.several_routes);
+        pooled.chain(routes.flat_map(|(i, r)| r.iter().map(move |c| (c, Some(i)))))
     }
 
-    /// Parts of the harm mixture, by route.
-    pub(super) fn route_parts(&self) -> impl Iterator<Item = (f64, f64)> + Clone {
-        let routes = self.routes.iter().filter(|_| self.several_routes);
-        routes.flatten().flat_map(|c| c.counts.parts())
+    /// ln of its part of the harm mixture, and the weight of that.
+    pub(super) fn harm(&self) -> (f64, f64) {
+        let all = self.components().map(|(c, _)| &c.counts);
+        (
+            log_mixture(all.clone().map(|counts| (counts.mixture(), 1.0))),
+            all.map(Component::weight).sum(),
+        )
     }
 
     /// The component that speaks loudest: its level, its route's column, ln of weight times E.
     pub(super) fn leading(&self) -> Option<(f64, Option<usize>, f64)> {
-        let pooled = self.harm.iter().map(|c| (c, None));
-        let routes = self.routes.iter().enumerate();
-        let routes = routes.filter(|_| self.several_routes);
-        let routes = routes.flat_map(|(i, r)| r.iter().map(move |c| (c, Some(i))));
-        let each = pooled.chain(routes).filter_map(|(c, route)| {
+        let each = self.components().filter_map(|(c, route)| {
             let level = *self.levels.get(c.level)?;
-            Some((level, route, log_mixture(c.counts.parts())))
+            Some((level, route, c.counts.mixture()))
         });
         each.max_by(|a, b| a.2.total_cmp(&b.2))
     }
@@ -411,6 +405,25 @@ impl Latency {
     /// Whether a proof bounds the ratio of quantiles; with explicit bounds it is one of shares.
     pub(super) fn is_ratio(&self) -> bool {
         matches!(self.rolling.grid(), Some(Grid::Exponential(_)))
+    }
+}
+
+/// Counts of the pods whose latency is judged: of the baseline by slot.
+#[derive(Debug, Default)]
+struct Warm {
+    baseline: Vec<Option<u64>>,
+    canary: Vec<u64>,
+}
+
+impl Warm {
+    fn take(&mut self, frame: &Frame<'_>, table: &Table, columns: std::ops::Range<usize>) {
+        let k = |pod| table.sum(pod, columns.clone());
+        let is_warm = |&pod: &usize| frame.is_warm(pod);
+        let baseline = frame.baseline().map(|pod| is_warm(&pod).then(|| k(pod)));
+        self.baseline.clear();
+        self.baseline.extend(baseline);
+        self.canary.clear();
+        self.canary.extend(frame.canary().filter(is_warm).map(k));
     }
 }
 

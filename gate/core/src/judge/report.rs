@@ -4,7 +4,7 @@ use super::latency::route_name;
 use super::{
     Component, Judge, Objective, ObjectiveAssessment, Success, SuccessAssessment, Unavailable,
 };
-use crate::combine::{log_mean, log_mixture};
+use crate::combine::log_mean;
 use crate::eta::Eta;
 
 /// What the three objectives have in common.
@@ -26,8 +26,7 @@ pub(super) struct State {
 
 impl Success {
     pub(super) fn log_e(&self, phi: f64) -> f64 {
-        let parts: Vec<f64> = self.test.log_e().iter().map(|e| e / phi).collect();
-        log_mean(&parts)
+        log_mean(self.test.log_e(), phi)
     }
 }
 
@@ -42,27 +41,7 @@ impl State {
     }
 }
 
-fn mixture(parts: &[(f64, f64)]) -> (f64, f64) {
-    (
-        log_mixture(parts.iter().copied()),
-        parts.iter().map(|(_, weight)| weight).sum(),
-    )
-}
-
 impl Judge {
-    /// All parts of the harm mixture, in fixed order.
-    pub(super) fn parts(&self) -> Vec<(f64, f64)> {
-        let mut parts: Vec<(f64, f64)> = self.latency.iter().flat_map(|l| l.parts()).collect();
-        parts.extend(
-            self.errors
-                .iter()
-                .flat_map(|e| e.parts(self.progress.cells)),
-        );
-        parts.extend(self.cpu.iter().flat_map(|c| c.parts()));
-        parts.extend(self.latency.iter().flat_map(|l| l.route_parts()));
-        parts
-    }
-
     /// What each enabled objective says now: latency, errors, CPU.
     pub(super) fn states(&self) -> Vec<State> {
         let all = [self.latency_state(), self.errors_state(), self.cpu_state()];
@@ -77,8 +56,7 @@ impl Judge {
 
     fn latency_state(&self) -> Option<State> {
         let (limits, latency) = self.config.latency.as_ref().zip(self.latency.as_ref())?;
-        let parts: Vec<(f64, f64)> = latency.parts().chain(latency.route_parts()).collect();
-        let (harm_log_e, weight) = mixture(&parts);
+        let (harm_log_e, weight) = latency.harm();
         Some(State {
             objective: Objective::Latency,
             required: limits.required,
@@ -99,7 +77,7 @@ impl Judge {
 
     fn errors_state(&self) -> Option<State> {
         let (limits, errors) = self.config.errors.as_ref().zip(self.errors.as_ref())?;
-        let (harm_log_e, weight) = mixture(&errors.parts(self.progress.cells));
+        let (harm_log_e, weight) = errors.harm(self.progress.cells);
         let (baseline, canary) = errors.observed();
         let rate = |(k, n): (u64, u64)| (n > 0).then(|| k as f64 / n as f64);
         let unavailable = match (errors.seen_baseline(), canary.1) {
@@ -125,8 +103,7 @@ impl Judge {
 
     fn cpu_state(&self) -> Option<State> {
         let (limits, cpu) = self.config.cpu.as_ref().zip(self.cpu.as_ref())?;
-        let parts: Vec<(f64, f64)> = cpu.parts().collect();
-        let (harm_log_e, weight) = mixture(&parts);
+        let (harm_log_e, weight) = cpu.harm();
         Some(State {
             objective: Objective::Cpu,
             required: limits.required,

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::assessment::Unavailable;
 use super::frame::Frame;
-use super::tails::{Grid, Tail, Tails};
+use super::tails::{Grid, Place, Tails};
 use crate::sketch::Sketch;
 
 /// Cells whose latency sets the thresholds.
@@ -107,11 +107,14 @@ impl Rolling {
         let Some(grid) = self.grid() else {
             return Thresholds::default();
         };
-        let of = |at: usize, levels: &[f64]| -> Vec<Option<(i32, f64)>> {
+        let mut sums = Vec::new();
+        let mut of = |at: usize, levels: &[f64]| -> Vec<Option<(i32, f64)>> {
             let Some(sum) = self.sums.get(at) else {
                 return vec![None; levels.len()];
             };
-            let tail = Tail::new(sum, grid);
+            sums.clear();
+            let place = Place::append(sum, grid, &mut sums);
+            let tail = place.of(&sums);
             let share = |edge: i32| tail.above(edge) as f64 / (tail.total as f64).max(1.0);
             let each = levels.iter().map(|&level| tail.threshold(level, grid));
             each.map(|edge| edge.map(|edge| (edge, share(edge))))
@@ -127,8 +130,8 @@ impl Rolling {
         }
     }
 
-    /// Adds the baseline's latency of a cell.
-    pub(super) fn push(&mut self, frame: &Frame<'_>) {
+    /// Adds the baseline's latency of a cell; shows it to `observe`, column by column.
+    pub(super) fn push(&mut self, frame: &Frame<'_>, observe: impl FnMut(&Sketch)) {
         if self.broken().is_some() {
             return;
         }
@@ -140,6 +143,7 @@ impl Rolling {
                 }
             }
         }
+        cell.iter().for_each(observe);
         self.add(cell);
     }
 

@@ -11,6 +11,8 @@ use crate::sketch::Sketch;
 
 /// Edge of the bucket of zero latency, below all others; no shift moves it.
 pub(super) const ZERO: i32 = i32::MIN;
+/// Buckets of a sketch for which room is made at first.
+const USUAL_BUCKETS: usize = 128;
 
 /// The buckets that all sketches of a rollout share.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
@@ -47,15 +49,24 @@ pub(super) fn moved(edge: i32, shift: i32) -> i32 {
 }
 
 /// Suffix sums of one sketch.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub(super) struct Tail {
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub(super) struct Tail<'a> {
     pub(super) total: u64,
     first: i32,
-    above: Vec<u64>,
+    above: &'a [u64],
 }
 
-impl Tail {
-    pub(super) fn new(sketch: &Sketch, grid: &Grid) -> Self {
+/// Where the suffix sums of a sketch lie among those of others.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Place {
+    total: u64,
+    first: i32,
+    range: Range<usize>,
+}
+
+impl Place {
+    /// Appends the suffix sums of `sketch` to `sums`.
+    pub(super) fn append(sketch: &Sketch, grid: &Grid, sums: &mut Vec<u64>) -> Self {
         let (zero, first, counts) = match sketch {
             Sketch::Empty => return Self::default(),
             Sketch::Explicit(explicit) => (0, 0, Cow::Borrowed(explicit.counts())),
@@ -76,19 +87,31 @@ impl Tail {
                 ),
             },
         };
-        let mut above = counts.into_owned();
+        let from = sums.len();
+        sums.extend_from_slice(&counts);
         let mut sum = 0u64;
-        for count in above.iter_mut().rev() {
+        for count in sums.iter_mut().skip(from).rev() {
             sum = sum.saturating_add(*count);
             *count = sum;
         }
         Self {
             total: sum.saturating_add(zero),
             first,
-            above,
+            range: from..sums.len(),
         }
     }
 
+    /// The suffix sums among all `sums`.
+    pub(super) fn of<'a>(&self, sums: &'a [u64]) -> Tail<'a> {
+        Tail {
+            total: self.total,
+            first: self.first,
+            above: sums.get(self.range.clone()).unwrap_or(&[]),
+        }
+    }
+}
+
+impl Tail<'_> {
     pub(super) fn above(&self, edge: i32) -> u64 {
         let from = (i64::from(edge) + 1 - i64::from(self.first)).max(0) as usize;
         self.above.get(from).copied().unwrap_or(0)
@@ -123,37 +146,40 @@ impl Tail {
 /// The latency of one cell by slot and column.
 #[derive(Clone, Debug)]
 pub(super) struct Tails {
-    tails: Vec<Tail>,
+    places: Vec<Place>,
+    sums: Vec<u64>,
     columns: usize,
     baseline: usize,
 }
 
 impl Tails {
     pub(super) fn new(frame: &Frame<'_>, grid: &Grid) -> Self {
+        let mut sums = Vec::with_capacity(frame.latency.len() * USUAL_BUCKETS);
         let each = frame.latency.iter().enumerate();
-        let tails = each.map(|(i, sketch)| {
+        let places = each.map(|(i, sketch)| {
             if frame.is_warm(i / frame.columns) {
-                Tail::new(sketch, grid)
+                Place::append(sketch, grid, &mut sums)
             } else {
-                Tail::default()
+                Place::default()
             }
         });
         Self {
-            tails: tails.collect(),
+            places: places.collect(),
+            sums,
             columns: frame.columns,
             baseline: frame.layout.baseline,
         }
     }
 
     fn pods(&self) -> usize {
-        self.tails.len() / self.columns.max(1)
+        self.places.len() / self.columns.max(1)
     }
 
-    fn fill(&self, table: &mut Table, pods: Range<usize>, count: impl Fn(usize, &Tail) -> u64) {
+    fn fill(&self, table: &mut Table, pods: Range<usize>, count: impl Fn(usize, Tail<'_>) -> u64) {
         for pod in pods {
             for column in 0..self.columns {
-                if let Some(tail) = self.tails.get(pod * self.columns + column) {
-                    table.set(pod, column, count(column, tail));
+                if let Some(place) = self.places.get(pod * self.columns + column) {
+                    table.set(pod, column, count(column, place.of(&self.sums)));
                 }
             }
         }
@@ -169,7 +195,7 @@ impl Tails {
     /// Requests above the edge that `edge` gives a column; the canary's edge is moved by `shift`.
     pub(super) fn exceedances(&self, shift: i32, edge: impl Fn(usize) -> Option<i32>) -> Table {
         let mut table = Table::new(self.pods(), self.columns);
-        let above = |edge: Option<i32>, tail: &Tail| edge.map_or(0, |edge| tail.above(edge));
+        let above = |edge: Option<i32>, tail: Tail<'_>| edge.map_or(0, |edge| tail.above(edge));
         self.fill(&mut table, 0..self.baseline, |column, tail| {
             above(edge(column), tail)
         });

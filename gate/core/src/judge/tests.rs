@@ -116,7 +116,7 @@ fn bounds_hold_the_truth() {
 }
 
 #[test]
-fn without_errors_the_floor_approves_after_about_4600_canary_requests() {
+fn without_errors_the_floor_approves_after_some_6200_canary_requests() {
     let errors = ErrorLimits {
         negligible: Some(0.001),
         ..ErrorLimits::DEFAULT
@@ -134,8 +134,9 @@ fn without_errors_the_floor_approves_after_about_4600_canary_requests() {
     let (verdict, last) = rollout(&only, clean, 3, 240);
     assert_eq!(verdict, Verdict::Approve);
     let requests = last.cells * 200;
+    // 4,605 for 1 %, and what the floor's share of the weight and of its alternatives costs.
     assert!(
-        (4_600..6_200).contains(&requests),
+        (4_600..6_600).contains(&requests),
         "approved after {requests} requests"
     );
     let without = JudgeConfig {

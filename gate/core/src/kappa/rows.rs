@@ -1,4 +1,4 @@
-//! The last 180 rows of a series: what a block leaves behind as it moves on.
+//! The last 181 rows of a series: what a block leaves behind as it moves on.
 //!
 //! Counts are kept as they came, two bytes a pod and cell, and their residuals made again when
 //! read; other values are kept as residuals. A count over 65,534 is kept as that: κ may be any
@@ -11,6 +11,9 @@ use super::LONGEST;
 /// Marks a pod that sat the cell out.
 const ABSENT: u16 = u16::MAX;
 
+/// Rows kept: the longest block, and the one that it leaves behind.
+const KEPT: usize = LONGEST + 1;
+
 /// Rows of one kind.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 pub(super) enum Rows {
@@ -20,7 +23,7 @@ pub(super) enum Rows {
     Real(Ring<f64>),
 }
 
-/// The last [`LONGEST`] rows, each `width` long.
+/// The last [`KEPT`] rows, each `width` long.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 pub(super) struct Ring<T> {
     width: usize,
@@ -43,44 +46,35 @@ impl Rows {
         matches!(self, Self::Whole(_))
     }
 
-    /// Keeps whole values by slot, none of pods that sat out, and writes their residuals out.
-    pub(super) fn push_whole(&mut self, values: &[Option<f64>], out: &mut Vec<f64>) {
-        if let Self::Whole(ring) = self {
-            let row = values.iter();
-            let row = row.map(|value| value.map_or(ABSENT, |v| v.min(65_534.0) as u16));
-            ring.push(row, ABSENT);
-        }
-        self.read(1, out);
-    }
-
-    /// Keeps values and writes them out.
-    pub(super) fn push_real(&mut self, values: &[f64], out: &mut Vec<f64>) {
-        if let Self::Real(ring) = self {
-            ring.push(values.iter().copied(), 0.0);
-        }
-        out.clear();
-        out.extend_from_slice(values);
-    }
-
-    /// Writes out the row before which `back` − 1 others came; nothing where there is none.
-    pub(super) fn read(&self, back: usize, out: &mut Vec<f64>) {
-        out.clear();
+    /// Keeps a row: whole values by slot, none of pods that sat out; of real ones, 0.
+    pub(super) fn push(&mut self, values: impl ExactSizeIterator<Item = Option<f64>>) {
         match self {
-            Self::Real(ring) => out.extend_from_slice(ring.row(back)),
+            Self::Whole(ring) => {
+                let whole = |value: Option<f64>| value.map_or(ABSENT, |v| v.min(65_534.0) as u16);
+                ring.push(values.map(whole), ABSENT);
+            }
+            Self::Real(ring) => ring.push(values.map(|value| value.unwrap_or(0.0)), 0.0),
+        }
+    }
+
+    /// Shows the row before which `back` − 1 others came, place by place; nothing where there is
+    /// none.
+    pub(super) fn each(&self, back: usize, mut show: impl FnMut(usize, f64)) {
+        match self {
+            Self::Real(ring) => {
+                let row = ring.row(back).iter().enumerate();
+                row.for_each(|(place, &x)| show(place, x));
+            }
             Self::Whole(ring) => {
                 let row = ring.row(back);
                 let present = row.iter().filter(|&&k| k != ABSENT);
                 let (n, sum) =
                     present.fold((0u32, 0u32), |(n, sum), &k| (n + 1, sum + u32::from(k)));
                 let mean = f64::from(sum) / f64::from(n);
-                let residual = |&k: &u16| {
-                    if k == ABSENT {
-                        0.0
-                    } else {
-                        f64::from(k) - mean
-                    }
-                };
-                out.extend(row.iter().map(residual));
+                for (place, &k) in row.iter().enumerate() {
+                    let residual = f64::from(k) - mean;
+                    show(place, if k == ABSENT { 0.0 } else { residual });
+                }
             }
         }
     }
@@ -111,8 +105,8 @@ impl<T: Copy> Ring<T> {
                 *place = value;
             }
         }
-        self.next = (self.next + 1) % LONGEST;
-        self.rows = (self.rows + 1).min(LONGEST);
+        self.next = (self.next + 1) % KEPT;
+        self.rows = (self.rows + 1).min(KEPT);
     }
 
     /// Makes room for more slots; who was not there was absent.
@@ -130,7 +124,7 @@ impl<T: Copy> Ring<T> {
         if back == 0 || back > self.rows {
             return &[];
         }
-        let at = (self.next + LONGEST - back) % LONGEST * self.width;
+        let at = (self.next + KEPT - back) % KEPT * self.width;
         self.values.get(at..at + self.width).unwrap_or(&[])
     }
 }

@@ -118,6 +118,13 @@ impl Exponential {
         let shift = other.steps_above(self);
         let last = other.offset + other.counts.len() as i32 - 1;
         if !other.counts.is_empty() && self.cover(other.offset >> shift, last >> shift) {
+            if shift == 0 {
+                let from = (other.offset - self.offset) as usize;
+                for (cell, &count) in self.counts.iter_mut().skip(from).zip(&other.counts) {
+                    *cell = cell.saturating_add(count);
+                }
+                return;
+            }
             let places = other.places_in(self);
             for (at, &count) in places.zip(&other.counts) {
                 if let Some(cell) = self.counts.get_mut(at) {

@@ -15,7 +15,7 @@ impl Latency {
         &mut self,
         who: &Participants,
         (n, tails): (&Table, &Tails),
-        grid: &Grid,
+        (grid, known): (&Grid, Interval),
         draw: Draw,
     ) {
         let Some(edge) = self.thresholds.pooled(self.top()) else {
@@ -32,10 +32,10 @@ impl Latency {
             scores
         };
         let baseline: Vec<Scores> = (0..self.tilts.ladder.len()).map(baseline).collect();
-        let mut canary = Scores::default();
+        let (mut canary, mut kept) = (Scores::default(), Vec::new());
         let mut rung = |sums: &mut [f64], edge: i32, from: usize, objective: u64| {
             tails.canary_above(edge, &mut k);
-            let kept = comparison.kept(&k, Draw { objective, ..draw });
+            comparison.keep(&k, Draw { objective, ..draw }, &mut kept);
             let tilts = self.tilts.ladder.iter().zip(&baseline).skip(from);
             for (sum, (tilt, baseline)) in sums.iter_mut().zip(tilts) {
                 *sum += counts::mean_of_draws(kept.chunks(pods), |kept| {
@@ -44,12 +44,12 @@ impl Latency {
                 });
             }
         };
-        for (ratio, sums) in self.ladder.harm() {
+        for (ratio, sums) in self.ladder.harm(known) {
             if let Some(edge) = edge_beyond(grid, edge, ratio, true) {
                 rung(sums, edge, 0, LADDER_OBJECTIVE);
             }
         }
-        for (ratio, sums) in self.ladder.safe() {
+        for (ratio, sums) in self.ladder.safe(known) {
             if let Some(edge) = edge_beyond(grid, edge, ratio, false) {
                 rung(sums, edge, COARSE.len(), SAFE_OBJECTIVE);
             }

@@ -20,6 +20,9 @@ impl Latency {
         if self.observed.1.total() == 0 {
             return Some(Unavailable::NoCanary);
         }
+        let Sketch::Explicit(_) = self.observed.0 else {
+            return None;
+        };
         let top = self.observed.0.quantile(self.limits.quantile)?;
         top.high.is_infinite().then_some(Unavailable::OpenBucket)
     }
