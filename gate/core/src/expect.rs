@@ -161,7 +161,8 @@ impl Model<'_> {
         } else {
             0.0
         };
-        // The two halves of an average: each needs twice the evidence.
+        // Either proves it. What the other and the alternatives beside it weigh costs about as much
+        // as half of the weight.
         let growth = by_ratio.max(by_floor);
         self.time(growth, wanted + std::f64::consts::LN_2, Use::ApproveErrors)
     }

@@ -162,7 +162,7 @@ fn memory(chance: &mut Chance, used: Use, assume: Assume, one_pod: bool) -> Valu
             kappa.add(&residuals, df, 0.0, variance);
             rows.push(json!([null, null, [residuals, df, variance]]));
         } else {
-            kappa.learn(&values, canary);
+            kappa.learn(values.iter().copied(), canary);
             rows.push(json!([values, canary, null]));
         }
         if AT.contains(&at) {

@@ -3,7 +3,9 @@
 //! Harm is judged by labelling pods, with the canary's errors thinned; safety by the capped
 //! likelihood ratio over φ. With a floor the harm null is p_c ≤ max(r·p_b, floor), so both tests
 //! must reject (the smaller e-value), and the safety null is p_c ≥ max(r_s·p_b, floor), so either
-//! may (the average). Source: docs/statistics.md, sections 5.2 and 6.
+//! may (a weighted average). Then half of the ratio's weight is also on what most canaries are, no
+//! different: beside the even mixture over tilts alone that saves a seventh of the time, and any
+//! fixed weights keep the promise. Source: docs/statistics.md, sections 5.2 and 6.
 
 use serde::{Deserialize, Serialize};
 
@@ -32,6 +34,9 @@ const ABOVE: [f64; 5] = UP;
 /// what a service without errors shows.
 const BELOW: [f64; 4] = [0.0, 0.2, 0.35, 0.6];
 const BELOW_WEIGHTS: [f64; 4] = [0.7, 0.1, 0.1, 0.1];
+/// Weights of safety with a floor: of the ratio's mixture over tilts, of "the ratio is 1", and of
+/// the floor.
+const SAFE_WEIGHTS: [f64; 3] = [0.35, 0.35, 0.3];
 /// Weight of errors in the harm mixture: counts, capped.
 pub(super) const WEIGHT: f64 = 0.50;
 const WEIGHT_COUNTS: f64 = 0.43;
@@ -67,6 +72,8 @@ pub(super) struct Errors {
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 struct Evidence {
     safe: Vec<f64>,
+    /// ln E of safety against "the ratio is 1".
+    same: f64,
     ladder: Ladder,
     exposure: Exposure,
     any: bool,
@@ -114,6 +121,7 @@ impl Errors {
             floor: limits.negligible.map(floor),
             evidence: Evidence {
                 safe: vec![0.0; DOWN.len()],
+                same: 0.0,
                 ladder: Ladder::new(COARSE.len(), DOWN.len()),
                 exposure: Exposure::default(),
                 any: false,
@@ -218,7 +226,9 @@ impl Errors {
                 baseline_events: baseline.0 as f64,
                 baseline_requests: baseline.1 as f64,
             };
-            likelihood::add(pair, self.limits.approve_below, &self.down, &mut seen.safe);
+            let limit = self.limits.approve_below;
+            likelihood::add(pair, limit, &self.down, &mut seen.safe);
+            seen.same += likelihood::log_e(pair, limit, (1.0 / limit, -libm::log(limit)));
             for (ratio, sums) in seen.ladder.safe(known) {
                 likelihood::add(pair, ratio, &self.down, sums);
             }
@@ -258,6 +268,7 @@ impl Errors {
     pub(super) fn restart_safety(&mut self) {
         self.evidence.cells_of_step = 0;
         self.evidence.safe.fill(0.0);
+        self.evidence.same = 0.0;
         self.evidence.ladder.restart_safety();
         if let Some(floor) = &mut self.floor {
             floor.safe.reset();
@@ -319,8 +330,8 @@ impl Errors {
         }
     }
 
-    /// ln of its part of the harm mixture, and the weight of that. With a floor it is the smaller of
-    /// the two tests.
+    /// ln of its part of the harm mixture, and the weight of that. With a floor it is the smaller
+    /// of the two tests.
     pub(super) fn harm(&self, cells: u64) -> (f64, f64) {
         let weight: f64 = self.harm.iter().map(Component::weight).sum();
         let relative = log_mixture(self.harm.iter().map(|c| (c.mixture(), 1.0)));
@@ -333,18 +344,16 @@ impl Errors {
 
     /// ln E of safety.
     pub(super) fn safe_log_e(&self) -> f64 {
-        let relative = log_mean(&self.evidence.safe, self.phi());
+        let phi = self.phi();
+        let relative = log_mean(&self.evidence.safe, phi);
         let Some(floor) = &self.floor else {
             return relative;
         };
-        let phi = self.phi_alone(self.evidence.cells_of_step);
-        let alone = floor
-            .safe
-            .log_e()
-            .iter()
-            .map(|e| e / phi)
-            .zip(BELOW_WEIGHTS);
-        log_mean(&[relative, log_mixture(alone)], 1.0)
+        let alone = self.phi_alone(self.evidence.cells_of_step);
+        let alone = floor.safe.log_e().iter().map(|e| e / alone);
+        let alone = log_mixture(alone.zip(BELOW_WEIGHTS));
+        let each = [relative, self.evidence.same / phi, alone];
+        log_mixture(each.into_iter().zip(SAFE_WEIGHTS))
     }
 
     /// Takes the ladder into `interval`.
@@ -370,24 +379,24 @@ impl Errors {
             0.0
         };
         let phi = self.phi();
-        let raw = log_mean(&self.evidence.safe, phi) * phi;
-        // The other half of the average is the floor's.
-        let half = if self.floor.is_some() {
-            libm::log(2.0)
-        } else {
-            0.0
+        let even = log_mean(&self.evidence.safe, phi);
+        let at_ratio = |raw: f64, wanted: f64| {
+            eta::expect(raw * phi, growth, now, wanted, |t| self.phi_curve.at(t))
         };
-        let by_ratio = eta::expect(raw, growth, now, wanted + half, |t| self.phi_curve.at(t));
         let Some((floor, limit)) = self.floor.as_ref().zip(self.limits.negligible) else {
-            return by_ratio;
+            return at_ratio(even, wanted);
         };
+        let [of_even, of_same, of_floor] = SAFE_WEIGHTS;
+        let ratio = [(even, of_even), (self.evidence.same / phi, of_same)];
+        let by_ratio = at_ratio(log_mixture(ratio.into_iter()), wanted);
         let growth = if rate < limit {
             c * divergence(rate.max(1e-12), limit)
         } else {
             0.0
         };
         let alone = floor.safe.log_e().iter().copied().zip(BELOW_WEIGHTS);
-        let by_floor = eta::expect(log_mixture(alone), growth, now, wanted + half, |t| {
+        let wanted = wanted - libm::log(of_floor);
+        let by_floor = eta::expect(log_mixture(alone), growth, now, wanted, |t| {
             self.phi_alone(t)
         });
         match (by_ratio.cells(), by_floor.cells()) {

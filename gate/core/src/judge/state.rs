@@ -10,7 +10,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 use super::{Judge, JudgeConfig, Progress, cpu, errors, frame::Places, latency};
 
 /// Version of the saved state; it changes with every change of shape or meaning.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
 
 /// The saved state of a judge.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]

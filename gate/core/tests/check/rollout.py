@@ -11,6 +11,7 @@ UP, DOWN = np.log([1.2, 1.35, 1.6, 2, 3, 5, 10]), -np.log([1.2, 1.35, 1.6, 2, 3,
 UP_INDICATOR, UP_ERRORS, WEIGHTS_ERRORS = UP[2:], np.log([1.5, 2, 3, 5, 10]), [0.15, 0.25, 0.3, 0.2, 0.1]
 TILTS_CPU = np.array([0.15, 0.3, 0.6, 1, 1.5, 2.5])
 ABOVE, BELOW, BELOW_WEIGHTS = [1.5, 2, 3, 5, 10], [0, 0.2, 0.35, 0.6], [0.7, 0.1, 0.1, 0.1]
+SAFE_WEIGHTS = [0.35, 0.35, 0.3]  # with a floor: even over tilts, no difference, the floor
 HARM = [0.2, 0.35, 0.5, 0.7, 0.85, 1, 1.1, 1.2, 1.35, 1.5, 2, 3]
 SAFE = [1.05, 1.1, 1.15, 1.2, 1.25, 1.3, 1.4, 1.5, 1.75, 2, 2.5, 3, 4, 5]
 COARSE = {"latency": np.log([1.35, 2, 5]), "errors": np.log([2, 5]), "cpu": TILTS_CPU[[1, 2, 4]]}
@@ -82,7 +83,7 @@ class Rollout:
             self.errors = [Part(number, family, UP_ERRORS, [w * part * weight for w in WEIGHTS_ERRORS], "rollback errors")
                            for number, family, part in ((10, ("count", None), 0.43), (11, ("capped", 1), 0.07))]
             self.exposure, self.phi, self.any_error = evalues.Exposure(routes), Memory("phi"), False
-            self.safe_errors = np.zeros(len(DOWN))
+            self.safe_errors, self.safe_same = np.zeros(len(DOWN)), np.zeros(1)
             self.floor = {"harm": np.zeros(len(ABOVE)), "safe": np.zeros(len(BELOW))}
         if "cpu" in on:
             self.cpu_weight = share["cpu"] * main
@@ -180,7 +181,7 @@ class Rollout:
             proved.update(safe=False, high=None)
         sums = [ladder["safe"] for ladder in self.ladder.values()]
         sums += [self.safe_latency] if "latency" in self.on else []
-        sums += [self.safe_errors, self.floor["safe"]] if "errors" in self.on else []
+        sums += [self.safe_errors, self.safe_same, self.floor["safe"]] if "errors" in self.on else []
         sums += [self.cpu_log_e["safe"]] if "cpu" in self.on else []
         for each in sums:
             each[:] = 0
@@ -263,6 +264,7 @@ class Rollout:
             self.floor[side][:] = np.maximum(-1e300, self.floor[side] + each)
         if baseline[1] and canary[1] and baseline[0] + canary[0]:
             self.safe_errors += evalues.ratio(canary, baseline, limits["below"], np.exp(DOWN))[0]
+            self.safe_same += evalues.ratio(canary, baseline, limits["below"], [1 / limits["below"]])[0]
             self.ladder["errors"]["safe"] += evalues.ratio(canary, baseline, SAFE, np.exp(DOWN))
 
     def step_cpu(self):
@@ -335,7 +337,7 @@ class Rollout:
         if not self.config["errors"]["negligible"]:
             return relative
         alone = mixture(list(zip(self.floor["safe"] / self.phi_alone(self.step_cells), BELOW_WEIGHTS)))
-        return even([relative, alone])
+        return mixture(list(zip([relative, self.safe_same[0] / kappa, alone], SAFE_WEIGHTS)))
 
     def say(self):
         alpha, beta = -math.log(self.config["alpha"]), -math.log(self.config["beta"])
@@ -349,10 +351,14 @@ class Rollout:
             kappa = self.kappas(name)
             lows, highs = [proved["low"]], [proved["high"]]
             for ratio, sums in zip(HARM, self.ladder[name]["harm"]):
+                if proved["low"] is not None and ratio <= proved["low"]:
+                    continue  # proved once, proved for good
                 if even(sums / kappa[0]) < alpha:
                     break
                 lows.append(ratio)
             for ratio, sums in zip(SAFE[::-1], self.ladder[name]["safe"][::-1]):
+                if proved["high"] is not None and ratio >= proved["high"]:
+                    continue
                 if even(sums / kappa[1]) < beta:
                     break
                 highs.append(ratio)

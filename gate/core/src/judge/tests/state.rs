@@ -124,7 +124,7 @@ fn another_version_or_configuration_is_refused() {
     );
     let refused = serde_json::from_str::<Saved>(&newer).expect_err("a newer one");
     let said = refused.to_string();
-    let expected = "the saved judge is of version 2, this one goes on from version 1 only";
+    let expected = "the saved judge is of version 3, this one goes on from version 2 only";
     assert!(said.starts_with(expected), "{said}");
     let strict = JudgeConfig {
         latency: Some(LatencyLimits {
