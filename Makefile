@@ -49,19 +49,19 @@ musl:
 	  if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then apt-get update -qq && apt-get install -y -qq musl-tools; \
 	  else echo "musl-gcc is missing: install the package musl-tools" >&2; exit 1; fi; }
 
-# At 2,000 runs of every scenario this takes hours on two cores as long as the judge takes 0.3 ms a
-# cell: RUNS=50 is a first look.
 .PHONY: simulate
 simulate: RUNS ?= 2000
-simulate: ## how often the judge is wrong on simulated rollouts, into tests/record/simulate.json
+simulate: ## how often the judge is wrong on simulated rollouts, into tests/record and docs/simulations.md
 	cargo build --locked --release -p davy-gate
 	@mkdir -p tests/record
-	{ printf '{"commit":"%s","machine":{"cpu":"%s","cores":%s,"kernel":"%s"},"command":"%s","result":' \
+	set -o pipefail; gate=$${CARGO_TARGET_DIR:-target}/release/davy-gate; record=tests/record/simulate; \
+	started=$$(date +%s); $$gate simulate --runs $(RUNS) --output json > $$record.new && \
+	{ printf '{"commit":"%s","machine":{"cpu":"%s","cores":%s,"kernel":"%s"},"command":"%s","seconds":%s,"result":' \
 	    "$(COMMIT)" "$$(sed -n 's/^model name[^:]*: //p' /proc/cpuinfo | head -1)" "$$(nproc)" "$$(uname -r)" \
-	    "davy-gate simulate --runs $(RUNS) --output json" && \
-	  $${CARGO_TARGET_DIR:-target}/release/davy-gate simulate --runs $(RUNS) --output json && \
-	  printf '}\n'; } > tests/record/simulate.json.new
-	mv tests/record/simulate.json.new tests/record/simulate.json
+	    "davy-gate simulate --runs $(RUNS) --output json" "$$(( $$(date +%s) - started ))"; \
+	  cat $$record.new; printf '}\n'; } > $$record.json && rm $$record.new && \
+	$$gate simulate --from $$record.json --output svg > $$record.svg && \
+	$$gate simulate --from $$record.json --output markdown > docs/simulations.md
 
 .PHONY: bench
 bench: build ## benches of every stage, and the agent beside the OpenTelemetry Collector

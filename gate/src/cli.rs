@@ -166,6 +166,9 @@ pub struct Simulate {
     /// Seed: the same one gives the same result, on every machine.
     #[arg(long, value_name = "K", default_value_t = 1)]
     pub seed: u64,
+    /// Show what `make simulate` recorded in FILE instead of simulating.
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["scenario", "runs", "seed"])]
+    pub from: Option<PathBuf>,
     /// Form of the result on standard output; progress goes to standard error.
     #[arg(long, value_name = "FORM", default_value = "text")]
     pub output: SimulateOutput,
@@ -183,6 +186,8 @@ pub enum SimulateOutput {
     Text,
     /// All figures as one JSON object.
     Json,
+    /// The page docs/simulations.md, of a record.
+    Markdown,
     /// False rollbacks against time to a verdict, a picture.
     Svg,
 }

@@ -11,7 +11,7 @@ use std::fmt::Write as _;
 
 use crate::comparator::Method;
 use crate::report::Report;
-use crate::tally::{ScenarioTally, Tally};
+use crate::tally::Tally;
 
 const WIDTH: f64 = 400.0;
 const HEIGHT: f64 = 560.0;
@@ -117,7 +117,7 @@ fn points(out: &mut String, report: &Report, index: usize, method: Method) {
         let Some(seconds) = tally.median_seconds else {
             continue;
         };
-        let full = forbids_rollback(scenario);
+        let full = scenario.forbids_rollback();
         let share = if full {
             tally.wrong.share
         } else if scenario.right == "bad" && tally.right.share >= 0.5 {
@@ -148,13 +148,9 @@ fn words(tally: &Tally) -> String {
     )
 }
 
-fn forbids_rollback(scenario: &ScenarioTally) -> bool {
-    matches!(scenario.right, "equal" | "harm edge")
-}
-
 /// The share of false rollbacks of a method in all scenarios where a rollback is wrong.
 fn pooled(report: &Report, index: usize) -> f64 {
-    let tallies = report.scenarios.iter().filter(|s| forbids_rollback(s));
+    let tallies = report.scenarios.iter().filter(|s| s.forbids_rollback());
     let (wrong, runs) = tallies
         .filter_map(|s| s.methods.get(index))
         .fold((0, 0), |(wrong, runs), t| {

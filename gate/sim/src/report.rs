@@ -3,14 +3,14 @@
 use std::fmt::Write as _;
 
 use davy_gate_core::cell::CELL_SECONDS;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::rollout::CELLS_MAX;
 use crate::scenario::{Right, all};
 use crate::tally::{ScenarioTally, Share, Tally};
 
 /// Everything that a simulation found.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 pub struct Report {
     /// Seed of all runs.
     pub seed: u64,
@@ -86,7 +86,7 @@ fn row(tally: &Tally) -> String {
 }
 
 /// A share in percent, with one digit where it says something.
-fn percent(share: f64) -> String {
+pub(crate) fn percent(share: f64) -> String {
     let percent = 100.0 * share;
     if percent >= 9.95 || percent == 0.0 {
         format!("{percent:.0}")

@@ -1,9 +1,11 @@
 //! Counts of verdicts: how often wrong, undecided and right, with 95 % intervals, and how long it
 //! took.
 
+use std::borrow::Cow;
+
 use davy_gate_core::cell::CELL_SECONDS;
 use davy_gate_core::judge::Verdict;
-use serde::Serialize;
+use serde::{Deserialize, Serialize, Serializer};
 
 use crate::comparator::Method;
 use crate::rollout::Outcome;
@@ -16,15 +18,18 @@ const TAIL: f64 = 0.025;
 const HALVINGS: u32 = 40;
 
 /// A share of runs with its 95 % interval.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Deserialize, Serialize)]
 pub struct Share {
     /// Runs that it counts.
     pub runs: u64,
     /// Their share, in [0, 1].
+    #[serde(serialize_with = "rounded")]
     pub share: f64,
     /// Lower end of the interval.
+    #[serde(serialize_with = "rounded")]
     pub low: f64,
     /// Upper end.
+    #[serde(serialize_with = "rounded")]
     pub high: f64,
 }
 
@@ -38,6 +43,11 @@ impl Share {
             high: bisect(|p| 1.0 - upper_tail(k + 1, n, p) > TAIL, k >= n, 1.0),
         }
     }
+}
+
+/// Writes a share to a millionth: what is beyond says nothing and fills the record.
+fn rounded<S: Serializer>(share: &f64, to: S) -> Result<S::Ok, S::Error> {
+    to.serialize_f64((share * 1e6).round() / 1e6)
 }
 
 /// Where `low` turns from true to false, or `end` when that is known.
@@ -70,10 +80,10 @@ fn upper_tail(k: u64, n: u64, p: f64) -> f64 {
 }
 
 /// What one method did in one scenario.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
 pub struct Tally {
     /// The method's name.
-    pub method: &'static str,
+    pub method: Cow<'static, str>,
     /// Runs.
     pub runs: u64,
     /// Rollbacks of a canary that is not worse than allowed, or approvals of one that is; at a
@@ -94,14 +104,14 @@ pub struct Tally {
 }
 
 /// What all methods did in one scenario.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
 pub struct ScenarioTally {
     /// The scenario's name.
-    pub scenario: &'static str,
+    pub scenario: Cow<'static, str>,
     /// What it models.
-    pub models: &'static str,
+    pub models: Cow<'static, str>,
     /// What is right.
-    pub right: &'static str,
+    pub right: Cow<'static, str>,
     /// The least seconds that a test needs on average for the right verdict, where it can be
     /// calculated.
     pub wald_seconds: Option<u64>,
@@ -117,12 +127,19 @@ impl ScenarioTally {
             Tally::new(*method, scenario.right, &outcomes.collect::<Vec<_>>())
         };
         Self {
-            scenario: scenario.name,
-            models: scenario.models,
-            right: scenario.right.as_str(),
+            scenario: scenario.name.into(),
+            models: scenario.models.into(),
+            right: scenario.right.as_str().into(),
             wald_seconds: wald::seconds(scenario),
             methods: Method::ALL.iter().enumerate().map(tally).collect(),
         }
+    }
+}
+
+impl ScenarioTally {
+    /// Whether a rollback is a mistake.
+    pub fn forbids_rollback(&self) -> bool {
+        matches!(&*self.right, "equal" | "harm edge")
     }
 }
 
@@ -151,7 +168,7 @@ impl Tally {
         times.sort_unstable();
         let quantile = |q: f64| times.get((q * times.len() as f64) as usize).copied();
         Self {
-            method: method.as_str(),
+            method: method.as_str().into(),
             runs: n,
             wrong: Share::of(wrong, n),
             undecided: Share::of(undecided, n),

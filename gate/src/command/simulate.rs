@@ -6,11 +6,13 @@
 
 use std::io::{self, IsTerminal as _, Write as _};
 use std::num::NonZero;
+use std::path::Path;
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 
 use anyhow::{Context, anyhow};
+use davy_gate_sim::page::Record;
 use davy_gate_sim::picture;
 use davy_gate_sim::report::{self, Report};
 use davy_gate_sim::rollout::{Outcome, Runner};
@@ -25,25 +27,51 @@ const LIST: &str = "list";
 /// Most threads, however many processors there are.
 const THREADS_MAX: usize = 64;
 
-/// Runs the scenarios and prints what came of them.
+/// Runs the scenarios, or reads what came of them, and prints that.
 pub(super) fn run(options: &Simulate) -> anyhow::Result<ExitCode> {
     let out = if options.scenario.iter().any(|name| name == LIST) {
         report::list()
+    } else if let Some(file) = &options.from {
+        let record = read(file)?;
+        match options.output {
+            SimulateOutput::Markdown => record.markdown(),
+            other => show(&record.result, other)?,
+        }
+    } else if options.output == SimulateOutput::Markdown {
+        return Err(Usage("--output markdown is of a record: name it by --from".to_owned()).into());
     } else {
         let threads = thread::available_parallelism().map_or(1, NonZero::get);
-        let report = simulate(options, threads.min(THREADS_MAX))?;
-        match options.output {
-            SimulateOutput::Text => report.text(),
-            SimulateOutput::Svg => picture::svg(&report),
-            SimulateOutput::Json => {
-                let json = serde_json::to_string_pretty(&report).context("write the report")?;
-                format!("{json}\n")
-            }
-        }
+        show(
+            &simulate(options, threads.min(THREADS_MAX))?,
+            options.output,
+        )?
     };
     let printed = io::stdout().write_all(out.as_bytes());
     printed.context("print the report")?;
     Ok(ExitCode::SUCCESS)
+}
+
+fn read(file: &Path) -> anyhow::Result<Record> {
+    let text = std::fs::read_to_string(file).with_context(|| format!("read {}", file.display()))?;
+    serde_json::from_str(&text).with_context(|| format!("{} is no record", file.display()))
+}
+
+fn show(report: &Report, output: SimulateOutput) -> anyhow::Result<String> {
+    Ok(match output {
+        SimulateOutput::Svg => picture::svg(report),
+        SimulateOutput::Json => json(report).context("write the report")?,
+        SimulateOutput::Markdown | SimulateOutput::Text => report.text(),
+    })
+}
+
+/// One object, a line for each scenario.
+fn json(report: &Report) -> serde_json::Result<String> {
+    let lines = report.scenarios.iter().map(serde_json::to_string);
+    let lines = lines.collect::<Result<Vec<String>, _>>()?.join(",\n");
+    Ok(format!(
+        "{{\"seed\":{},\"runs\":{},\"seconds_max\":{},\"scenarios\":[\n{lines}\n]}}\n",
+        report.seed, report.runs, report.seconds_max
+    ))
 }
 
 fn simulate(options: &Simulate, threads: usize) -> anyhow::Result<Report> {

@@ -37,10 +37,11 @@ impl Alias {
     pub fn draw(&self, chance: &mut Chance) -> usize {
         let bits = chance.bits();
         let column = (((bits >> 32) * self.columns.len() as u64) >> 32) as usize;
-        match self.columns.get(column) {
-            Some(&(stay, _)) if bits as u32 <= stay => column,
-            Some(&(_, other)) => other as usize,
-            None => 0,
-        }
+        let Some(&(stay, other)) = self.columns.get(column) else {
+            return 0;
+        };
+        // A mask, for no branch predictor foresees a draw.
+        let stays = u32::from(bits as u32 <= stay).wrapping_neg();
+        ((column as u32 & stays) | (other & !stays)) as usize
     }
 }

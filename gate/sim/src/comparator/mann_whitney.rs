@@ -27,7 +27,7 @@ pub struct MannWhitney {
     cells: u64,
 }
 
-/// The points of one metric.
+/// The points of one metric, sorted.
 #[derive(Clone, Debug)]
 struct Metric {
     of: fn(&Arm) -> Option<f64>,
@@ -45,14 +45,16 @@ pub(super) struct Difference {
     pub(super) estimate: f64,
 }
 
-/// The difference of `canary` from `baseline`; none of no points.
-pub(super) fn difference(canary: &[f64], baseline: &[f64]) -> Option<Difference> {
-    let sorted = |points: &[f64]| {
-        let mut points = points.to_vec();
-        points.sort_by(f64::total_cmp);
-        points
-    };
-    let (x, y) = (sorted(canary), sorted(baseline));
+/// Adds a point to sorted ones.
+fn insert(points: &mut Vec<f64>, point: Option<f64>) {
+    if let Some(point) = point {
+        let at = points.partition_point(|other| other.total_cmp(&point).is_lt());
+        points.insert(at, point);
+    }
+}
+
+/// The difference of `x` from `y`, both sorted; none of no points.
+pub(super) fn difference(x: &[f64], y: &[f64]) -> Option<Difference> {
     let least = x.first()? - y.last()?;
     let most = x.last()? - y.first()?;
     if least == most {
@@ -64,15 +66,15 @@ pub(super) fn difference(canary: &[f64], baseline: &[f64]) -> Option<Difference>
     }
     let root = |quantile: f64| -> Option<f64> {
         let (mut low, mut high) = (least, most);
-        if z_at(&x, &y, low)? <= quantile {
+        if z_at(x, y, low)? <= quantile {
             return Some(low);
         }
-        if z_at(&x, &y, high)? >= quantile {
+        if z_at(x, y, high)? >= quantile {
             return Some(high);
         }
         for _ in 0..HALVINGS {
             let middle = 0.5 * (low + high);
-            if z_at(&x, &y, middle)? > quantile {
+            if z_at(x, y, middle)? > quantile {
                 low = middle;
             } else {
                 high = middle;
@@ -149,8 +151,19 @@ impl Metric {
         if baseline == 0.0 || canary / baseline < self.allowed {
             return false;
         }
+        if self.may_be_zero() {
+            return false;
+        }
         difference(&self.canary, &self.baseline)
             .is_some_and(|found| found.low > TOLERANCE * found.estimate.abs())
+    }
+
+    /// Whether the interval's lower end can't be above 0: z falls as the shift rises, so one look
+    /// at 0 tells it. Where all of the canary's points are above all others the end is a point.
+    fn may_be_zero(&self) -> bool {
+        let (x, y) = (&self.canary, &self.baseline);
+        let overlap = x.first().zip(y.last()).is_some_and(|(x, y)| x <= y);
+        overlap && z_at(x, y, 0.0).is_some_and(|z| z <= Z99)
     }
 }
 
@@ -158,8 +171,8 @@ impl Comparator for MannWhitney {
     fn step(&mut self, cell: &Observed) -> Verdict {
         self.cells += 1;
         for metric in &mut self.metrics {
-            metric.baseline.extend((metric.of)(&cell.baseline));
-            metric.canary.extend((metric.of)(&cell.canary));
+            insert(&mut metric.baseline, (metric.of)(&cell.baseline));
+            insert(&mut metric.canary, (metric.of)(&cell.canary));
         }
         let due = self.cells.is_multiple_of(MINUTE);
         if due && self.metrics.iter().any(Metric::is_high) {

@@ -3,6 +3,7 @@
 use super::*;
 use crate::rollout::Outcome;
 use crate::scenario::Scenario;
+use crate::tally::ScenarioTally;
 use davy_gate_core::judge::Verdict;
 
 fn tally(name: &str, verdict: Verdict, cells: u64) -> ScenarioTally {

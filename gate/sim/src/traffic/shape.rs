@@ -128,10 +128,17 @@ impl Counter {
         let first = f64::from(OCTAVES.start - HELD.start) + octaves + 0.5 / STEPS;
         let first = (first * buckets * unit) as i64;
         let last = self.counts.len() as i64 - 1;
+        let (steps, counts) = (&*self.steps, self.counts.as_mut_slice());
+        let (mut lowest, mut highest) = self.touched;
         for _ in 0..n {
-            let at = (first + step * self.steps.draw(chance) as i64) >> FIXED_BITS;
-            self.hit(at.clamp(0, last) as usize);
+            let at = (first + step * steps.draw(chance) as i64) >> FIXED_BITS;
+            let at = at.clamp(0, last) as usize;
+            if let Some(count) = counts.get_mut(at) {
+                *count += 1;
+            }
+            (lowest, highest) = (lowest.min(at), highest.max(at));
         }
+        self.touched = (lowest, highest);
     }
 
     /// Counts one request of `seconds`.

@@ -1,4 +1,5 @@
-//! The same report whatever the number of threads, and mistakes of names all at once.
+//! The same report whatever the number of threads, mistakes of names all at once, and JSON that
+//! is read back.
 
 use super::*;
 
@@ -7,6 +8,7 @@ fn options(scenarios: &[&str], runs: u64) -> Simulate {
         scenario: scenarios.iter().map(|&name| name.to_owned()).collect(),
         runs,
         seed: 3,
+        from: None,
         output: SimulateOutput::Text,
     }
 }
@@ -35,4 +37,13 @@ fn unknown_scenarios_are_named_together() {
 fn all_scenarios_are_run_when_none_is_named() {
     let named = chosen(&[]).map(|scenarios| scenarios.len());
     assert!(named.is_ok_and(|n| n == all().count()));
+}
+
+#[test]
+fn json_is_read_back_as_it_was_written() {
+    let report = simulate(&options(&["twice-as-slow"], 2), 1).expect("runs");
+    let first = json(&report).expect("written");
+    let again: Report = serde_json::from_str(&first).expect("read");
+    assert_eq!(json(&again).expect("written"), first);
+    assert_eq!(again.scenarios[0].methods.len(), 7);
 }
