@@ -1,5 +1,5 @@
-//! The same report whatever the number of threads, mistakes of names all at once, and JSON that
-//! is read back.
+//! The same report whatever the number of threads, mistakes of names all at once, JSON that is
+//! read back, and the page of the record.
 
 use super::*;
 
@@ -46,4 +46,22 @@ fn json_is_read_back_as_it_was_written() {
     let again: Report = serde_json::from_str(&first).expect("read");
     assert_eq!(json(&again).expect("written"), first);
     assert_eq!(again.scenarios[0].methods.len(), 7);
+}
+
+/// Guarantees: the page and the picture show what was recorded, and nothing else.
+#[test]
+fn the_page_is_that_of_the_record() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let record = read(&root.join("tests/record/simulate.json")).expect("a record");
+    for (file, expected) in [
+        ("docs/simulations.md", record.markdown()),
+        ("tests/record/simulate.svg", picture::svg(&record.result)),
+    ] {
+        let found = std::fs::read_to_string(root.join(file)).expect("the file");
+        assert!(
+            found == expected,
+            "{file} is not what the record gives: davy-gate simulate --from \
+             tests/record/simulate.json --output markdown (or svg)"
+        );
+    }
 }
