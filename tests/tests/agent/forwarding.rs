@@ -1,5 +1,6 @@
 //! Metrics, logs and traces of the real shop, with environment variables alone.
 
+use davy_tests::kit::peers;
 use davy_tests::kit::process::free_port;
 use davy_tests::kit::receiver::{Received, Receiver};
 use davy_tests::kit::shop::Shop;
@@ -34,6 +35,8 @@ async fn forwarded(export: &[(&str, &str)], sdk: &str) -> Vec<Received> {
 
 /// Runs the shop and the agent, visits the shop, waits, and stops both in the order of a pod.
 async fn visit(export: &[(&str, &str)], sdk: &str, arrived: impl AsyncFnOnce()) {
+    // Built before the agent starts: a minute of failed scrapes would count as points.
+    peers::shop().expect("the shop's program");
     let folder = folder();
     let shop_port = free_port();
     let scrape = format!("http://127.0.0.1:{shop_port}/metrics");

@@ -62,7 +62,9 @@ pub(super) fn build(
         is_plain,
         ..
     } = draft;
-    if !is_plain && block::has_duplicates(&block.bytes) {
+    // A series of two families is two points of one identity.
+    let is_sure = is_plain && page.families.len() == 1;
+    if !is_sure && block::has_duplicates(&block.bytes) {
         return Err(Unfit);
     }
     let points: usize = block::metrics(&block.bytes)

@@ -248,11 +248,13 @@ fn parts_that_depend_on_each_other_are_one() {
         )
     };
     let bare = |n: u32| format!("a {n}\nb {n}\na{{x=\"1\"}} {n}\n");
-    for page in [page as fn(u32) -> String, clash, bare] {
+    let twice = |n: u32| format!("b {n}\n# TYPE b gauge\nb {n}\n");
+    for page in [page as fn(u32) -> String, clash, bare, twice] {
         let mut both = Both::new();
         for n in [1, 2, 3, 3] {
             both.page(TEXT, page(n).as_bytes());
         }
+        both.failed();
     }
     let mut both = Both::new();
     both.page(TEXT, clash(1).as_bytes());
