@@ -25,7 +25,6 @@ use bytes::Bytes;
 use davy_agent_core::Payload;
 use davy_agent_core::queue::WhenFull;
 use davy_proto::{Signal, UnixNanos};
-use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequest;
 use tokio::sync::{Notify, mpsc};
 
 pub use acknowledgement::Acknowledgement;
@@ -64,8 +63,8 @@ pub enum Observation {
     Scraped {
         /// End of the scrape interval, a multiple of it.
         at: UnixNanos,
-        /// What was read; empty when the scrape failed.
-        metrics: Arc<ExportMetricsServiceRequest>,
+        /// What was read, encoded; empty when the scrape failed.
+        bytes: Bytes,
     },
     /// A request from the app's SDK: metrics or traces, encoded, with Davy's resource attributes.
     Received {

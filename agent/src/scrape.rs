@@ -12,8 +12,10 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use davy_agent_core::exposition::{self, Options, PageError, Tally};
-use davy_agent_core::translate::{Notes, ScrapeStats, Translated, Translator};
+use bytes::Bytes;
+use davy_agent_core::exposition::{Options, PageError, Tally};
+use davy_agent_core::template::{Scraped, Template};
+use davy_agent_core::translate::{Notes, ScrapeStats};
 use davy_proto::{Signal, UnixNanos};
 use davy_transport::{ConfigError, Page, PageClient};
 use tokio::sync::{mpsc, oneshot};
@@ -109,7 +111,7 @@ impl Scrape {
 /// # Errors
 ///
 /// Whatever made the scrape fail.
-pub async fn scrape_once(target: Target) -> Result<(Translated, Tally), ScrapeError> {
+pub async fn scrape_once(target: Target) -> Result<Scraped, ScrapeError> {
     let mut scraper = Scraper::new(target).map_err(ScrapeError::Client)?;
     let (at, started) = (clock::now(), clock::monotonic());
     let fetched = scraper.fetch().await?;
@@ -121,7 +123,7 @@ pub async fn scrape_once(target: Target) -> Result<(Translated, Tally), ScrapeEr
 struct Scraper {
     target: Target,
     client: PageClient,
-    translator: Translator,
+    template: Template,
     status: Arc<Mutex<ScrapeStatus>>,
 }
 
@@ -129,7 +131,7 @@ impl Scraper {
     fn new(target: Target) -> Result<Self, ConfigError> {
         Ok(Self {
             client: target.client()?,
-            translator: Translator::new(target.identity.clone()),
+            template: Template::new(target.identity.clone()),
             status: Arc::default(),
             target,
         })
@@ -169,18 +171,18 @@ impl Scraper {
             .as_ref()
             .err()
             .map(|error| (error.outcome(), error.to_string()));
-        let translated = match read {
-            Ok((translated, tally)) => {
-                self.note_success(intake.telemetry(), at, took, &translated, tally);
-                translated
+        let scraped = match read {
+            Ok(scraped) => {
+                self.note_success(intake.telemetry(), at, took, &scraped);
+                scraped
             }
-            Err(_) => self.translator.failed(at.nanos(), &stats(took)),
+            Err(_) => self.template.failed(at.nanos(), &stats(took)),
         };
         let is_up = failed.is_none();
         if let Some((outcome, error)) = failed {
             self.note_failure(intake.telemetry(), took, outcome, error);
         }
-        hand_over(intake, at, translated, is_up);
+        hand_over(intake, at, scraped, is_up);
     }
 
     async fn fetch(&self) -> Result<Page, ScrapeError> {
@@ -194,14 +196,15 @@ impl Scraper {
         fetched: &Page,
         at: UnixNanos,
         took: Duration,
-    ) -> Result<(Translated, Tally), PageError> {
+    ) -> Result<Scraped, PageError> {
         let options = Options {
             limits: self.target.limits,
             strict: false,
         };
-        let page = exposition::parse(&fetched.body, fetched.content_type.as_deref(), &options)?;
-        let translated = self.translator.translate(&page, at.nanos(), &stats(took));
-        Ok((translated, page.tally))
+        let content_type = fetched.content_type.as_deref();
+        let (body, at) = (&fetched.body, at.nanos());
+        self.template
+            .translate(body, content_type, &options, at, &stats(took))
     }
 
     fn note_success(
@@ -209,12 +212,12 @@ impl Scraper {
         telemetry: &Telemetry,
         at: UnixNanos,
         took: Duration,
-        translated: &Translated,
-        tally: Tally,
+        scraped: &Scraped,
     ) {
-        count_anomalies(telemetry, &tally, &translated.notes);
+        let (tally, items) = (scraped.tally.clone(), scraped.payload.items);
+        count_anomalies(telemetry, &tally, &scraped.notes);
         telemetry.scrape(&self.target.name, "ok");
-        telemetry.received(Signal::Metrics, &self.target.name, translated.payload.items);
+        telemetry.received(Signal::Metrics, &self.target.name, items);
         let mut status = lock(&self.status);
         if status.last_error.is_some() {
             tracing::info!(target_url = %self.target.url, "scrape succeeds again");
@@ -228,7 +231,7 @@ impl Scraper {
         *status = ScrapeStatus {
             last_success: Some(at),
             last_error: None,
-            samples: translated.payload.items,
+            samples: items,
             duration: took,
             tally,
         };
@@ -269,13 +272,17 @@ fn next_tick(now: UnixNanos, last: UnixNanos, interval: Duration) -> UnixNanos {
     }
 }
 
-fn hand_over(intake: &Intake, at: UnixNanos, translated: Translated, is_up: bool) {
-    let (payload, request) = (translated.payload, translated.request);
+fn hand_over(intake: &Intake, at: UnixNanos, scraped: Scraped, is_up: bool) {
+    let payload = scraped.payload;
     let items = payload.items;
     if intake.is_observed() {
         // What a failed scrape sends are markers; to evidence it is a gap.
-        let metrics = Arc::new(if is_up { request } else { Default::default() });
-        intake.observe(Observation::Scraped { at, metrics });
+        let bytes = if is_up {
+            payload.bytes.clone()
+        } else {
+            Bytes::new()
+        };
+        intake.observe(Observation::Scraped { at, bytes });
     }
     // The app is not asked again for what it said at this moment: a scrape without room is lost.
     let reason = match intake.offer(payload) {

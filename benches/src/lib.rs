@@ -1,1 +1,3 @@
-//! Benches; nothing of it ships.
+//! What benches run on; nothing of it ships.
+
+pub mod ring;

@@ -127,11 +127,10 @@ impl<'a> Page<'a> {
     /// Returns whether a sample or an exemplar states this time.
     pub(crate) fn has_time(&self, time: u64) -> bool {
         let samples = self.samples.iter().map(|sample| sample.time_unix_nano);
-        let exemplars = self
-            .exemplars
-            .iter()
-            .map(|exemplar| exemplar.time_unix_nano);
-        samples.chain(exemplars).any(|stated| stated == Some(time))
+        let exemplars = self.exemplars.iter().map(|it| it.time_unix_nano);
+        let natives = self.natives.iter().map(|native| native.time_unix_nano);
+        let mut all = samples.chain(exemplars).chain(natives);
+        all.any(|stated| stated == Some(time))
     }
 
     /// Returns the native histograms, grouped by family.
@@ -277,13 +276,17 @@ pub fn parse<'a>(
     Ok(page)
 }
 
-/// Reads a part of a text page, leniently; says whether `# EOF` stood in it, which it need not.
+/// Reads a part of a page, leniently: lines of a text, or messages; says whether `# EOF` was among
+/// them, which it need not be.
 pub(crate) fn parse_part<'a>(
     bytes: &'a [u8],
     format: Format,
     options: &Options,
 ) -> Result<(Page<'a>, bool), PageError> {
-    reader::read_part(bytes, format, options)
+    match format {
+        Format::OpenMetrics | Format::Text => reader::read_part(bytes, format, options),
+        Format::Protobuf => Ok((protobuf::read(bytes, options)?, false)),
+    }
 }
 
 /// Returns the value of a number as lenient reading takes it.

@@ -13,7 +13,7 @@
 //! | points come and go in a family sorted by labels ([`resync`]) | these points are read |
 //! | a family comes, goes, or changes in any other way ([`build`]) | this family is read |
 //! | the target describes itself otherwise; a page that is cut short | the whole page is read |
-//! | scopes by label, protobuf | the slow path, always |
+//! | scopes by label | the slow path, always |
 //!
 //! **Parts.** A text is cut where a `# HELP` or `# TYPE` line describes another name than the line
 //! before ([`split`]). A part is read on its own only if that gives what reading the page gives: it
@@ -33,9 +33,9 @@ use davy_proto::Signal;
 use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequest;
 use opentelemetry_proto::tonic::metrics::v1::metric::Data;
 
-use crate::exposition::{Format, Options, PageError, Tally, parse, sniff};
+use crate::exposition::{Format, Options, Page, PageError, Tally, parse, sniff};
 use crate::payload::Payload;
-use crate::translate::{Identity, Notes, ScrapeStats, Translator};
+use crate::translate::{Identity, Notes, ScrapeStats, Translated, Translator};
 
 use build::Context;
 use kept::{Kept, Outcome};
@@ -43,6 +43,7 @@ use kept::{Kept, Outcome};
 mod block;
 mod build;
 mod kept;
+mod message;
 mod names;
 mod number;
 mod plain;
@@ -142,6 +143,25 @@ impl Template {
         }
     }
 
+    /// Translates a page that was read, and changed, by others: always on the slow path.
+    pub fn translate_page(&mut self, page: Page<'_>, at: u64, scrape: &ScrapeStats) -> Scraped {
+        let translated = self.slow(&page, at, scrape);
+        Scraped {
+            payload: translated.payload,
+            notes: translated.notes,
+            tally: page.tally,
+            read: 0,
+        }
+    }
+
+    fn slow(&mut self, page: &Page<'_>, at: u64, scrape: &ScrapeStats) -> Translated {
+        if let Some(kept) = self.kept.take().filter(Kept::is_known) {
+            let page = kept.page(&self.identity);
+            self.translator.restore(page, kept.has_ended());
+        }
+        self.translator.translate(page, at, scrape)
+    }
+
     /// Takes the slow path for the whole page, and tries to keep what it gave.
     fn whole(
         &mut self,
@@ -152,11 +172,7 @@ impl Template {
         scrape: &ScrapeStats,
     ) -> Result<Scraped, PageError> {
         let page = parse(body, content_type, options)?;
-        if let Some(kept) = self.kept.take().filter(Kept::is_known) {
-            self.translator
-                .restore(kept.page(&self.identity), kept.has_ended());
-        }
-        let translated = self.translator.translate(&page, at, scrape);
+        let translated = self.slow(&page, at, scrape);
         self.untried = self.untried.saturating_sub(1);
         if self.untried == 0
             && let Some((format, text)) = walkable(body, content_type, options)?
@@ -193,7 +209,7 @@ fn walkable<'b>(
         return Ok(None);
     }
     let text = match sniff(content_type, body)? {
-        Format::Protobuf => None,
+        Format::Protobuf => Some((Format::Protobuf, body)),
         Format::Text => Some((Format::Text, body)),
         Format::OpenMetrics => {
             // A page that is cut short is read as a whole.

@@ -7,6 +7,8 @@ use std::time::Duration;
 use anyhow::Context as _;
 use davy_agent_core::evidence::{Evidence, EvidenceSettings, Origin};
 use davy_transport::Access;
+use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequest;
+use prost::Message as _;
 
 use super::convert::tell_what_is_missing;
 use super::output;
@@ -32,16 +34,17 @@ pub async fn run(args: &Scrape) -> anyhow::Result<ExitCode> {
     };
     let resource = target.identity.defaults.clone();
     let scraped = scrape_once(target).await;
-    let (translated, tally) = scraped.with_context(|| format!("scraping {}", args.url))?;
+    let scraped = scraped.with_context(|| format!("scraping {}", args.url))?;
+    let request = ExportMetricsServiceRequest::decode(scraped.payload.bytes)?;
     if args.evidence {
         let mut evidence = Evidence::new(EvidenceSettings::with_resource(resource));
-        let metrics = &translated.request.resource_metrics;
+        let metrics = &request.resource_metrics;
         evidence.observe_metrics(metrics, Origin::Scrape { target: 0 }, clock::now());
         write!(io::stdout(), "{}", evidence.report())?;
     } else {
-        output::metrics(&translated.request, args.output, &mut io::stdout().lock())?;
+        output::metrics(&request, args.output, &mut io::stdout().lock())?;
     }
-    tell_what_is_missing(&mut io::stderr(), &tally, &translated.notes)?;
+    tell_what_is_missing(&mut io::stderr(), &scraped.tally, &scraped.notes)?;
     Ok(ExitCode::SUCCESS)
 }
 

@@ -10,6 +10,7 @@ use davy_proto::{Signal, UnixNanos};
 use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequest;
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use opentelemetry_proto::tonic::common::v1::any_value::Value;
+use opentelemetry_proto::tonic::metrics::v1::ResourceMetrics;
 use prost::Message;
 use tokio::sync::mpsc;
 
@@ -79,11 +80,11 @@ impl Keeper {
 
     pub(super) fn observe(&mut self, observation: Observation, now: UnixNanos) {
         match observation {
-            Observation::Scraped { at, metrics } => {
+            Observation::Scraped { at, bytes } => {
+                let metrics = self.evidence.select(&bytes);
                 if let Some(target) = self.target(&metrics, at) {
                     let origin = Origin::Scrape { target };
-                    self.evidence
-                        .observe_metrics(&metrics.resource_metrics, origin, at);
+                    self.evidence.observe_metrics(&metrics, origin, at);
                 }
             }
             Observation::Received {
@@ -156,8 +157,8 @@ impl Keeper {
     }
 
     /// The number of the target that a page is of; none for an empty page: a failed scrape.
-    fn target(&mut self, metrics: &ExportMetricsServiceRequest, at: UnixNanos) -> Option<u16> {
-        let resource = metrics.resource_metrics.first()?.resource.as_ref();
+    fn target(&mut self, metrics: &[ResourceMetrics], at: UnixNanos) -> Option<u16> {
+        let resource = metrics.first()?.resource.as_ref();
         let name = |key: &str| {
             let mut attributes = resource
                 .into_iter()

@@ -61,14 +61,14 @@ fn page(target: &str, at: UnixNanos, count: u64) -> Observation {
     };
     Observation::Scraped {
         at,
-        metrics: Arc::new(metrics),
+        bytes: metrics.encode_to_vec().into(),
     }
 }
 
 fn failed(at: UnixNanos) -> Observation {
     Observation::Scraped {
         at,
-        metrics: Arc::default(),
+        bytes: Bytes::new(),
     }
 }
 
@@ -234,10 +234,9 @@ async fn what_the_sdk_sends_is_observed() {
     let settings = EvidenceSettings::with_resource(Vec::new());
     let start = clock::now();
     let mut keeper = Keeper::new(settings, Telemetry::new(), start);
-    let Observation::Scraped { metrics, .. } = page("a", start, 5) else {
+    let Observation::Scraped { bytes, .. } = page("a", start, 5) else {
         panic!("a page")
     };
-    let bytes = Bytes::from(metrics.encode_to_vec());
     for signal in Signal::ALL {
         keeper.observe(
             Observation::Received {

@@ -7,6 +7,7 @@ use crate::exposition::{Format, Kind, Label, Options, Page, Sample, parse_part};
 use crate::translate::{self, Identity, convert_samples, own_scope};
 
 use super::block;
+use super::message;
 use super::number;
 use super::plain::{Block, Hole, Samples};
 use super::segment::{Counts, Named, Op, Role, Segment, Unit};
@@ -48,11 +49,16 @@ pub(super) fn build(
     let part = parse_part(text, context.format, context.options);
     let (page, has_end) = part.map_err(|_| Unfit)?;
     let marked = page.has_time(MARK);
-    if has_end || marked || !page.natives().is_empty() {
+    if has_end || marked {
         return Err(Unfit);
     }
-    let lines = line_starts(text);
-    let values = values(&page, text, &lines);
+    let is_wire = context.format == Format::Protobuf;
+    let (_, message) = message::frame(text).filter(|_| is_wire).unwrap_or_default();
+    let lines = if is_wire { vec![0] } else { line_starts(text) };
+    let values = match is_wire {
+        true => message::values(&page, message),
+        false => values(&page, text, &lines),
+    };
     let mut draft = Draft::new(&page, context);
     draft.families(&values)?;
     let Draft {
@@ -70,7 +76,13 @@ pub(super) fn build(
     let points: usize = block::metrics(&block.bytes)
         .map(|m| m.points().count())
         .sum();
-    let (ops, literals, units) = program(text, &lines, &block.holes);
+    let (ops, literals, units) = match is_wire {
+        true => {
+            let (ops, literals) = message::program(message, &block.holes).ok_or(Unfit)?;
+            (ops, literals, Vec::new())
+        }
+        false => program(text, &lines, &block.holes),
+    };
     let tally = page.tally.clone();
     let is_whole = notes == translate::Notes::default() && tally == Default::default();
     let has_header = ops.first().is_some_and(|op| op.role == Role::Text);
@@ -115,9 +127,11 @@ pub(super) fn build(
 /// Returns whether a part can be read apart from the others: it is about one name, which its first
 /// line describes, and whose TYPE stands before its samples. (In OpenMetrics a Go program has a
 /// gauge and a counter of one name side by side.)
-pub(super) fn stands_alone(built: &Built, text: &[u8]) -> bool {
+pub(super) fn stands_alone(built: &Built, text: &[u8], format: Format) -> bool {
     let segment = &built.segment;
     match segment.families.as_slice() {
+        // A message says all of its family.
+        [_] if format == Format::Protobuf => true,
         [] => segment.counts.read == 0,
         [family, others @ ..] => {
             let header = segment.ops.first().filter(|op| op.role == Role::Text);
@@ -194,7 +208,10 @@ impl<'p> Draft<'p> {
 
     fn families(&mut self, values: &[Option<u32>]) -> Result<(), Unfit> {
         let page = self.page;
-        let in_order = page.samples.is_sorted_by(|a, b| a.line < b.line);
+        // In a message all samples are of one number, and in order.
+        let in_order = self.context.format == Format::Protobuf
+            || page.samples.is_sorted_by(|a, b| a.line < b.line);
+        let in_order = in_order && page.natives().is_empty();
         let mut from = 0;
         for samples in page.samples.chunk_by(|a, b| a.family == b.family) {
             let Some(family) = samples.first().and_then(|sample| page.family(sample)) else {

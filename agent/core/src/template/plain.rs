@@ -236,9 +236,9 @@ impl Block {
         if !matches!(form, Form::Gauge | Form::Sum { .. }) {
             self.times.push(time);
         }
-        // Values stand in the page's order, not in that of fields.
+        // In the page's order, not in that of the request's fields.
         let holes = self.holes.get_mut(first..).unwrap_or_default();
-        holes.sort_unstable_by_key(|hole| hole.line);
+        holes.sort_unstable_by_key(|hole| hole.value);
         if let Some(hole) = holes.first_mut() {
             hole.point = Some(point);
         }

@@ -258,7 +258,7 @@ impl Splice<'_> {
         new.points_end = bytes.len() as u32;
         bytes.extend_from_slice(tail.0);
         bytes.extend_from_slice(tail.1);
-        let samples = new.ops.iter().filter(|op| op.role != Role::Text).count();
+        let samples = new.ops.iter().filter(|op| op.role.has_value()).count();
         let counts = &mut new.counts;
         (counts.points, counts.samples, counts.read) = (new.units.len(), samples, samples);
         // A family without samples is read otherwise.

@@ -1,8 +1,10 @@
 //! One part of a page: what its text was, and where each value of it goes in the encoded block.
 
 use crate::exposition::{Kind, Label, Tally};
+use crate::payload::walk::varint;
 use crate::translate::{Notes, whole};
 
+use super::message::DEPTH_MAX;
 use super::{number, wire};
 
 /// What the value at the end of a literal is.
@@ -16,12 +18,31 @@ pub(super) enum Role {
     Infinity,
     /// A double as it is: a sum, a quantile.
     Double,
+    /// The length of a message, which begins behind it.
+    Enter,
+    /// There is no value: that message ends here.
+    Leave,
+    /// There is no value: what a histogram's buckets leave of its count is its last one's.
+    Rest,
     /// There is no value: the literal ends with its line.
     Text,
     /// The value of a number point, whose time stands right before it.
     Value,
     /// A summary's `_count`.
     Whole,
+    /// As above, in a message: counts are varints, doubles have eight bytes.
+    WireBucket,
+    WireCount,
+    WireDouble,
+    WireValue,
+    WireWhole,
+}
+
+impl Role {
+    /// Returns whether a value stands behind the literal.
+    pub(super) fn has_value(self) -> bool {
+        !matches!(self, Self::Enter | Self::Leave | Self::Rest | Self::Text)
+    }
 }
 
 /// A literal of the page and the value that follows it.
@@ -107,7 +128,8 @@ impl Segment {
     pub(super) fn begins(&self, text: &[u8]) -> bool {
         let length = self.ops.first().map_or(0, |op| op.literal as usize);
         let first = self.literals.get(..length);
-        first.is_some_and(|first| text.starts_with(first))
+        let is_empty = self.ops.is_empty() && !text.is_empty();
+        !is_empty && first.is_some_and(|first| text.starts_with(first))
     }
 
     /// Walks the text and puts its values into the block, as far as the literals are the same.
@@ -131,6 +153,7 @@ impl Segment {
         let from = first.literal as usize;
         let (mut literals, mut rest) = (self.literals.get(from..).unwrap_or_default(), text);
         let (mut below, mut total) = (0, 0);
+        let mut messages = Messages::default();
         for (index, op) in self.ops.iter().enumerate().skip(first.op as usize) {
             let Some((literal, others)) = literals.split_at_checked(op.literal as usize) else {
                 return Walked::Value;
@@ -139,24 +162,33 @@ impl Segment {
                 return Walked::Until(index, text.len() - rest.len());
             };
             literals = others;
-            if op.role == Role::Text {
-                rest = after;
-                continue;
-            }
-            let Some((value, length)) = number::read(after) else {
+            let read = match op.role {
+                Role::Text => {
+                    rest = after;
+                    continue;
+                }
+                Role::Enter => messages.enter(after).map(|length| (0.0, length)),
+                Role::Leave => messages.leave(after).map(|()| (0.0, 0)),
+                Role::Rest => Some((0.0, 0)),
+                Role::WireValue | Role::WireDouble => double(after),
+                Role::WireBucket | Role::WireCount | Role::WireWhole => count(after),
+                _ => number::read(after),
+            };
+            let Some((value, length)) = read else {
                 return Walked::Value;
             };
             rest = after.get(length..).unwrap_or_default();
             let fits = match op.role {
-                Role::Value => {
+                Role::Value | Role::WireValue => {
                     let fits = !self.started || !shrinks(block, op.slot, value);
                     put_value(block, op.slot, value, at);
                     fits
                 }
-                Role::Text | Role::Double => {
+                Role::Double | Role::WireDouble => {
                     wire::set(block, op.slot, value.to_bits());
                     true
                 }
+                Role::Enter | Role::Leave | Role::Text => true,
                 _ => self.count(block, op, value, (&mut below, &mut total)),
             };
             if !fits {
@@ -175,11 +207,20 @@ impl Segment {
         value: f64,
         (below, total): (&mut u64, &mut u64),
     ) -> bool {
-        let Some(count) = whole(value) else {
+        let Some(count) = exact(value) else {
             return false;
         };
         let (fits, sent) = match op.role {
-            Role::Bucket | Role::Infinity => {
+            Role::Rest => {
+                let rest = total.checked_sub(*below);
+                (*below, *total) = (0, 0);
+                (rest.is_some(), rest.unwrap_or(0))
+            }
+            Role::WireCount => {
+                *total = count;
+                (true, count)
+            }
+            Role::Bucket | Role::Infinity | Role::WireBucket => {
                 let difference = count.checked_sub(*below);
                 *below = count;
                 if op.role == Role::Infinity {
@@ -190,7 +231,10 @@ impl Segment {
             Role::Count => (count == *total, count),
             _ => (true, count),
         };
-        let is_total = matches!(op.role, Role::Count | Role::Whole);
+        let is_total = matches!(
+            op.role,
+            Role::Count | Role::Whole | Role::WireCount | Role::WireWhole
+        );
         if self.started && is_total {
             let before = wire::fixed(block, op.slot).unwrap_or(0);
             if (count as f64) < before as f64 {
@@ -200,6 +244,56 @@ impl Segment {
         wire::set(block, op.slot, sent);
         fits
     }
+}
+
+/// Messages that are walked through: how many bytes are left behind each.
+#[derive(Default)]
+struct Messages {
+    left: [usize; DEPTH_MAX],
+    depth: usize,
+}
+
+impl Messages {
+    /// Enters a message whose length stands at the start of `rest`; returns the length's bytes.
+    #[inline]
+    fn enter(&mut self, rest: &[u8]) -> Option<usize> {
+        let (length, taken) = varint(rest).ok()?;
+        let behind = (rest.len() - taken).checked_sub(usize::try_from(length).ok()?)?;
+        *self.left.get_mut(self.depth)? = behind;
+        self.depth += 1;
+        Some(taken)
+    }
+
+    /// Leaves a message, when it ends where `rest` begins.
+    #[inline]
+    fn leave(&mut self, rest: &[u8]) -> Option<()> {
+        self.depth = self.depth.checked_sub(1)?;
+        (*self.left.get(self.depth)? == rest.len()).then_some(())
+    }
+}
+
+/// Returns a count as OTLP holds it; most are whole already, and small.
+#[inline]
+fn exact(value: f64) -> Option<u64> {
+    const EXACT_MAX: f64 = (1u64 << 53) as f64;
+    let count = value as u64;
+    match count as f64 == value && value < EXACT_MAX {
+        true => Some(count),
+        false => whole(value),
+    }
+}
+
+/// Reads a count; the slow path takes it as a double, too.
+#[inline]
+fn count(rest: &[u8]) -> Option<(f64, usize)> {
+    let (value, length) = varint(rest).ok()?;
+    Some((value as f64, length))
+}
+
+#[inline]
+fn double(rest: &[u8]) -> Option<(f64, usize)> {
+    let bytes = rest.first_chunk::<8>()?;
+    Some((f64::from_le_bytes(*bytes), 8))
 }
 
 /// Returns whether the value in the block is larger than this one.

@@ -1,28 +1,45 @@
-//! Cutting a text page into the parts that describe one family each, by its lines alone.
+//! Cutting a page into the parts that describe one family each: a text by its lines alone, protobuf
+//! by its messages.
 
 use memchr::memchr;
 
+use super::message;
 use crate::exposition::Format;
+
+/// Returns what is walked of the part that `rest` begins with, and the bytes before it: a text goes
+/// on to its end, a message has its length.
+pub(super) fn body(rest: &[u8], format: Format) -> Option<(usize, &[u8])> {
+    match format {
+        Format::OpenMetrics | Format::Text => Some((0, rest)),
+        Format::Protobuf => message::frame(rest),
+    }
+}
 
 /// Returns the name that a line beginning with `# HELP`, `# TYPE` or, in OpenMetrics, `# UNIT` is
 /// about, as it is written. Unusual spellings of such lines return nothing: they do not begin a
 /// part, and what they describe is found by reading.
 pub(super) fn described(line: &[u8], format: Format) -> Option<&[u8]> {
-    let rest = line.strip_prefix(b"# ")?;
-    let (keyword, rest) = rest.split_at_checked(5)?;
-    let known = match keyword {
-        b"HELP " | b"TYPE " => true,
-        b"UNIT " => format == Format::OpenMetrics,
-        _ => false,
-    };
-    let ends = |byte: &u8| matches!(byte, b' ' | b'\t' | b'\r' | b'\n');
-    let length = rest.iter().position(ends).unwrap_or(rest.len());
-    known.then(|| rest.get(..length).unwrap_or_default())
+    if format == Format::Protobuf {
+        return message::name(message::frame(line)?.1);
+    }
+    let rest = keyword(line, format)?;
+    let length = rest.iter().position(is_blank).unwrap_or(rest.len());
+    rest.get(..length)
 }
 
 /// Returns the bytes of the first part of `text`: up to the first line that describes another
-/// name than its first line.
-pub(super) fn length(text: &[u8], format: Format) -> usize {
+/// name than its first line, or one message. None where there is no whole message.
+pub(super) fn length(text: &[u8], format: Format) -> Option<usize> {
+    match format {
+        Format::OpenMetrics | Format::Text => Some(text_length(text, format)),
+        Format::Protobuf => {
+            let (taken, message) = message::frame(text)?;
+            Some(taken + message.len())
+        }
+    }
+}
+
+fn text_length(text: &[u8], format: Format) -> usize {
     let name = described(text, format);
     let mut at = 0;
     loop {
@@ -39,11 +56,30 @@ pub(super) fn length(text: &[u8], format: Format) -> usize {
 
 /// Returns whether a part that describes `name` ends where `rest` begins.
 pub(super) fn ends(rest: &[u8], name: Option<&[u8]>, format: Format) -> bool {
-    match rest.first() {
-        None => true,
-        Some(b'#') => described(rest, format).is_some_and(|other| Some(other) != name),
-        Some(_) => false,
+    match (rest.first(), name) {
+        (None, _) => true,
+        (Some(b'#'), Some(name)) => keyword(rest, format).is_some_and(|rest| {
+            let after = rest.strip_prefix(name);
+            !after.is_some_and(|after| after.first().is_none_or(is_blank))
+        }),
+        (Some(b'#'), None) => keyword(rest, format).is_some(),
+        _ => false,
     }
+}
+
+/// Returns what follows the keyword of a line that describes a name.
+fn keyword(line: &[u8], format: Format) -> Option<&[u8]> {
+    let (keyword, rest) = line.strip_prefix(b"# ")?.split_at_checked(5)?;
+    let known = match keyword {
+        b"HELP " | b"TYPE " => true,
+        b"UNIT " => format == Format::OpenMetrics,
+        _ => false,
+    };
+    known.then_some(rest)
+}
+
+fn is_blank(byte: &u8) -> bool {
+    matches!(byte, b' ' | b'\t' | b'\r' | b'\n')
 }
 
 #[cfg(test)]
@@ -55,7 +91,7 @@ mod tests {
         let mut parts = Vec::new();
         let mut rest = text;
         while !rest.is_empty() {
-            let (part, after) = rest.split_at(length(rest.as_bytes(), format));
+            let (part, after) = rest.split_at(text_length(rest.as_bytes(), format));
             parts.push(part);
             rest = after;
         }

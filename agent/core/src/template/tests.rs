@@ -11,6 +11,8 @@ mod properties;
 
 const OPEN: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 const TEXT: &str = "text/plain; version=0.0.4; charset=utf-8";
+const WIRE: &str = "application/vnd.google.protobuf; \
+    proto=io.prometheus.client.MetricFamily; encoding=delimited";
 const AT: u64 = 1_700_000_000_000_000_000;
 const SECOND: u64 = 1_000_000_000;
 
@@ -328,8 +330,20 @@ fn the_target_may_describe_itself_otherwise() {
 fn a_whole_program_with_every_value_changed() {
     let text = include_str!("../../../../tests/corpora/goapp.prom");
     let open = include_str!("../../../../tests/corpora/goapp.om");
+    for page in [
+        include_bytes!("../../../../tests/corpora/goapp.pb").as_slice(),
+        include_bytes!("../../../../tests/corpora/etcd.pb"),
+    ] {
+        let mut both = Both::new();
+        both.options.limits = DEFAULT_LIMITS;
+        both.page(WIRE, page);
+        assert_eq!(both.page(WIRE, page), 0);
+        both.failed();
+        assert_eq!(both.page(WIRE, page), 0);
+    }
     for (kind, page) in [(TEXT, text), (OPEN, open)] {
         let mut both = Both::new();
+        both.options.limits = DEFAULT_LIMITS;
         both.page(kind, page.as_bytes());
         assert_eq!(both.page(kind, page.as_bytes()), 0);
         for step in 1..4 {

@@ -4,6 +4,7 @@ use super::super::build::{Built, Context, Unfit, build, stands_alone};
 use super::super::segment::{Segment, Walked};
 use super::super::{resync, split};
 use super::Kept;
+use crate::exposition::Format;
 
 /// A part of the new request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,7 +52,7 @@ impl Kept {
         while at < text.len() {
             let rest = text.get(at..).unwrap_or_default();
             let found = match self.segments.get(next) {
-                Some(segment) if segment.begins(rest) => Some(next),
+                Some(segment) if begins(segment, rest, self.format) => Some(next),
                 _ => self.find(rest, &mut used, plan),
             };
             if let Some(index) = found {
@@ -66,12 +67,14 @@ impl Kept {
             }
             let length = match self.single {
                 true => rest.len(),
-                false => split::length(rest, self.format),
+                false => split::length(rest, self.format).ok_or(Unfit)?,
             };
             let part = rest.get(..length).unwrap_or_default();
             let name = split::described(part, self.format).filter(|_| !self.single);
             let built = build(part, name, context)?;
-            let alone = self.single || (at == 0 && name.is_none()) || stands_alone(&built, part);
+            let alone = self.single
+                || (at == 0 && name.is_none())
+                || stands_alone(&built, part, self.format);
             if !alone {
                 return self.plan_single(text, context, (plan, staged));
             }
@@ -90,6 +93,10 @@ impl Kept {
         context: &Context<'_>,
         (plan, staged): (&mut Vec<Piece>, &mut Vec<u8>),
     ) -> Result<Changes, Unfit> {
+        if self.format == Format::Protobuf {
+            // Messages depend on each other only where a name has two.
+            return Err(Unfit);
+        }
         plan.clear();
         staged.clear();
         plan.push(Piece::Fresh(0));
@@ -106,7 +113,7 @@ impl Kept {
         let name = split::described(rest, self.format)?;
         let index = used.find(name, &self.segments, plan)?;
         let segment = self.segments.get(index)?;
-        segment.begins(rest).then_some(index)
+        begins(segment, rest, self.format).then_some(index)
     }
 
     /// Walks a part that begins as it did; returns its length, or none when it has to be read.
@@ -120,9 +127,10 @@ impl Kept {
     ) -> Option<usize> {
         let segment = self.segments.get(index)?;
         let block = buffer.get_mut(segment.block.clone())?;
+        let (skipped, rest) = split::body(rest, self.format)?;
         let ends = |length: usize| {
             let after = rest.get(length..).unwrap_or_default();
-            match self.single {
+            match self.single || self.format == Format::Protobuf {
                 true => after.is_empty(),
                 false => split::ends(after, segment.name.as_deref(), self.format),
             }
@@ -135,7 +143,7 @@ impl Kept {
                 && ends(length)
             {
                 plan.push(Piece::Staged(index, from));
-                return Some(length);
+                return Some(skipped + length);
             }
             staged.truncate(from);
             return None;
@@ -143,7 +151,7 @@ impl Kept {
         let (op, at) = match segment.walk(rest, block, context.at) {
             Walked::All(length) if ends(length) => {
                 plan.push(Piece::Same(index));
-                return Some(length);
+                return Some(skipped + length);
             }
             Walked::All(length) => (segment.ops.len(), length),
             Walked::Until(op, at) => (op, at),
@@ -163,8 +171,13 @@ impl Kept {
         changes.spliced.push(index);
         plan.push(Piece::Fresh(changes.fresh.len()));
         changes.fresh.push(spliced.built);
-        Some(spliced.length)
+        Some(skipped + spliced.length)
     }
+}
+
+/// Returns whether a part begins as it did.
+fn begins(segment: &Segment, rest: &[u8], format: Format) -> bool {
+    split::body(rest, format).is_some_and(|(_, body)| segment.begins(body))
 }
 
 /// Segments by name, for pages whose parts come in another order; made when first needed.

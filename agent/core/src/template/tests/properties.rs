@@ -6,7 +6,9 @@ use std::fmt::Write as _;
 use proptest::prelude::*;
 use proptest::sample::select;
 
-use super::{Both, OPEN, TEXT};
+use super::{Both, OPEN, TEXT, WIRE};
+
+mod wire;
 
 /// A family of a generated page.
 #[derive(Clone, Debug)]
@@ -135,7 +137,15 @@ fn step() -> impl Strategy<Value = Step> {
 struct Program {
     families: Vec<Family>,
     target: usize,
-    open: bool,
+    form: Form,
+}
+
+/// What a page is written in.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Form {
+    Open,
+    Text,
+    Wire,
 }
 
 impl Program {
@@ -179,7 +189,13 @@ impl Program {
             Step::RemoveFamily(at) if !self.families.is_empty() => {
                 self.families.remove(at % count);
             }
-            Step::Switch => self.open = !self.open,
+            Step::Switch => {
+                self.form = match self.form {
+                    Form::Open => Form::Text,
+                    Form::Text => Form::Wire,
+                    Form::Wire => Form::Open,
+                };
+            }
             Step::Target(to) => self.target = *to,
             Step::Values(by) => {
                 let series = self
@@ -199,7 +215,19 @@ impl Program {
         }
     }
 
-    fn page(&self) -> String {
+    fn page(&self) -> (&'static str, Vec<u8>) {
+        match self.form {
+            Form::Open => (OPEN, self.text().into_bytes()),
+            Form::Text => (TEXT, self.text().into_bytes()),
+            Form::Wire => {
+                let target = (self.target > 0).then(|| wire::target(self.target));
+                let families = self.families.iter().map(wire::family);
+                (WIRE, target.into_iter().chain(families).flatten().collect())
+            }
+        }
+    }
+
+    fn text(&self) -> String {
         let mut out = String::new();
         if self.target > 0 {
             out += "# TYPE target_info gauge\n";
@@ -208,7 +236,7 @@ impl Program {
         for family in &self.families {
             self.family(&mut out, family);
         }
-        if self.open {
+        if self.form == Form::Open {
             out += "# EOF\n";
         }
         out
@@ -270,8 +298,8 @@ impl Program {
                 line("_sum", "", &decimal);
                 line("_count", "", &value.to_string());
             }
-            "counter" if self.open => line("_total", "", &decimal),
-            "info" if self.open => line("_info", "", "1"),
+            "counter" if self.form == Form::Open => line("_total", "", &decimal),
+            "info" if self.form == Form::Open => line("_info", "", "1"),
             _ => line("", "", &decimal),
         }
         if series.extra == Extra::Created {
@@ -284,16 +312,15 @@ fn check(program: &Program, steps: &[Step]) {
     let (mut program, mut both) = (program.clone(), Both::new());
     for step in steps {
         program.apply(step);
-        let page = program.page();
-        let kind = if program.open { OPEN } else { TEXT };
+        let (kind, page) = program.page();
         match step {
             Step::Fail => both.failed(),
             Step::Cut(at) => {
                 let at = page.len().saturating_sub(*at);
-                both.page(kind, &page.as_bytes()[..at]);
+                both.page(kind, &page[..at]);
             }
             _ => {
-                both.page(kind, page.as_bytes());
+                both.page(kind, &page);
             }
         }
     }
@@ -303,10 +330,10 @@ proptest! {
     #[test]
     fn both_paths_say_the_same(
         families in prop::collection::vec(family(), 0..5),
-        open in any::<bool>(),
+        form in select(vec![Form::Open, Form::Text, Form::Wire]),
         steps in prop::collection::vec(step(), 1..12),
     ) {
-        let program = Program { families, target: 0, open };
+        let program = Program { families, target: 0, form };
         check(&program, &steps);
     }
 }
