@@ -63,6 +63,16 @@ simulate: ## how often the judge is wrong on simulated rollouts, into tests/reco
 	$$gate simulate --from $$record.json --output svg > $$record.svg && \
 	$$gate simulate --from $$record.json --output markdown > docs/simulations.md
 
+# Ten instances of one release recorded for AA_MINUTES under load, then a quarter as long beside
+# worse ones, and AA_SPLITS random splits of them judged. What was recorded is kept in the cache:
+# AA_FLAGS=--again judges it once more.
+.PHONY: aa
+aa: AA_MINUTES ?= 120
+aa: AA_SPLITS ?= 2000
+aa: ## how often the judge is wrong on real traffic, into tests/record/aa.json
+	cargo build --locked --release -p davy-agent -p davy-gate -p davy-tests --bin davy-agent --bin davy-gate --bin davy-aa
+	$${CARGO_TARGET_DIR:-target}/release/davy-aa --minutes $(AA_MINUTES) --splits $(AA_SPLITS) $(AA_FLAGS)
+
 .PHONY: bench
 bench: build ## benches of every stage, and the agent beside the OpenTelemetry Collector
 	cargo bench --locked -p davy-benches

@@ -3,7 +3,7 @@
 mod check;
 mod check_policy;
 mod health;
-mod replay;
+pub mod replay;
 mod serve;
 mod session;
 mod simulate;

@@ -22,14 +22,13 @@ use davy_proto::{Arm, UnixNanos};
 
 use super::session::{Session, tell};
 use super::{Usage, read_file};
-use crate::cli::Replay;
-use crate::policies;
+use crate::{cli, policies};
 
 /// Longest gap between two windows: cells are closed one by one, empty ones too.
 const GAP_MAX: Duration = Duration::from_secs(7 * 24 * 3600);
 
 /// Replays the evidence and prints a line for each change of verdict, then the final one.
-pub(super) fn run(options: &Replay) -> anyhow::Result<ExitCode> {
+pub(super) fn run(options: &cli::Replay) -> anyhow::Result<ExitCode> {
     let policy = read_policy(&options.policy)?;
     let arms = arms(&options.baseline, &options.canary)?;
     let replayed = if options.evidence.as_os_str() == "-" {
@@ -67,13 +66,106 @@ fn arms(baseline: &str, canary: &str) -> anyhow::Result<(Arm, Arm)> {
 
 /// What a recording comes to.
 #[derive(Debug)]
-pub(super) struct Replayed {
+pub struct Replayed {
     /// The first verdict and each that differs from the one before.
-    pub(super) changes: Vec<Evaluation>,
+    pub changes: Vec<Evaluation>,
     /// The answer at the end.
-    pub(super) last: Evaluation,
+    pub last: Evaluation,
     /// What a reader of the result should know.
-    pub(super) notes: Vec<String>,
+    pub notes: Vec<String>,
+}
+
+/// A recording that is being judged, a window after the other.
+pub struct Replay {
+    session: Session,
+    changes: Changes,
+    baseline: Arm,
+    canary: Arm,
+    /// Namespace and service of all windows.
+    of: (String, String),
+    /// The newest cell that a window ended in.
+    newest: u64,
+}
+
+/// Why a window is not of this recording.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+pub enum Misplaced {
+    /// It is of another service.
+    #[error("is of service {service}, those before of {of}")]
+    Service {
+        /// The window's service.
+        service: String,
+        /// The recording's.
+        of: String,
+    },
+    /// It comes so late that another recording begins with it.
+    #[error("comes more than a week after the window before")]
+    Gap,
+}
+
+impl Replay {
+    /// A recording whose first window is `first`, which is still to be taken.
+    pub fn new(first: &Window, policy: &Policy, baseline: &Arm, canary: &Arm) -> Self {
+        let key = Key {
+            namespace: first.namespace.clone(),
+            service: first.service.clone(),
+            uid: String::new(),
+            baseline: baseline.clone(),
+            canary: canary.clone(),
+        };
+        Self {
+            session: Session::new(key, policy.clone(), policies::identity(policy)),
+            changes: Changes::default(),
+            baseline: baseline.clone(),
+            canary: canary.clone(),
+            of: (first.namespace.clone(), first.service.clone()),
+            newest: cell_of(first.end),
+        }
+    }
+
+    /// Takes the next window, and judges the cells that are closed by its time.
+    ///
+    /// # Errors
+    ///
+    /// [`Misplaced`], and the window is not taken.
+    pub fn take(&mut self, window: &Window) -> Result<(), Misplaced> {
+        if (&window.namespace, &window.service) != (&self.of.0, &self.of.1) {
+            return Err(Misplaced::Service {
+                service: window.service.clone(),
+                of: self.of.1.clone(),
+            });
+        }
+        if window.end.since(cell_end(self.newest)) > GAP_MAX {
+            return Err(Misplaced::Gap);
+        }
+        self.newest = self.newest.max(cell_of(window.end));
+        // The windows of the newest cell may not all have been taken.
+        self.advance(start_of(self.newest));
+        self.session.take(window);
+        Ok(())
+    }
+
+    /// Whether the verdict stands: what comes after can change it only where the policy bakes.
+    pub fn is_decided(&self) -> bool {
+        self.changes.last.is_some_and(|(_, _, is_final)| is_final)
+    }
+
+    /// Judges what is left.
+    pub fn end(mut self) -> Replayed {
+        self.advance(cell_end(self.newest + LATE_CELLS));
+        let notes = notes(&self.session, (&self.baseline, &self.canary));
+        Replayed {
+            changes: self.changes.found,
+            last: self.session.evaluate(),
+            notes,
+        }
+    }
+
+    fn advance(&mut self, now: UnixNanos) {
+        let changes = &mut self.changes;
+        self.session
+            .advance(now, |evaluation| changes.hear(evaluation));
+    }
 }
 
 /// Judges the windows of `evidence`, a JSON line each.
@@ -89,41 +181,14 @@ pub(super) fn replay(
     let mut lines = Lines::default();
     let first = lines.next_window(&mut evidence)?;
     let first = first.ok_or_else(|| Usage("the evidence has no windows".to_owned()))?;
-    let of = (first.namespace.clone(), first.service.clone());
-    let key = Key {
-        namespace: of.0.clone(),
-        service: of.1.clone(),
-        uid: String::new(),
-        baseline: baseline.clone(),
-        canary: canary.clone(),
-    };
-    let mut session = Session::new(key, policy.clone(), policies::identity(policy));
-    let mut changes = Changes::default();
-    let mut newest = cell_of(first.end);
+    let mut replay = Replay::new(&first, policy, baseline, canary);
     let mut next = Some(first);
     while let Some(window) = next {
-        if (&window.namespace, &window.service) != (&of.0, &of.1) {
-            let (service, of) = (&window.service, &of.1);
-            return Err(lines.refuse(&format!("is of service {service}, those before of {of}")));
-        }
-        if window.end.since(cell_end(newest)) > GAP_MAX {
-            return Err(lines.refuse("comes more than a week after the window before"));
-        }
-        newest = newest.max(cell_of(window.end));
-        // The windows of the newest cell may not all have been read.
-        session.advance(start_of(newest), |evaluation| changes.hear(evaluation));
-        session.take(&window);
+        let taken = replay.take(&window);
+        taken.map_err(|misplaced| lines.refuse(&misplaced.to_string()))?;
         next = lines.next_window(&mut evidence)?;
     }
-    session.advance(cell_end(newest + LATE_CELLS), |evaluation| {
-        changes.hear(evaluation);
-    });
-    let notes = notes(&session, (baseline, canary));
-    Ok(Replayed {
-        changes: changes.found,
-        last: session.evaluate(),
-        notes,
-    })
+    Ok(replay.end())
 }
 
 fn start_of(index: u64) -> UnixNanos {

@@ -1,5 +1,6 @@
 //! The real shop as a process, fast and quiet unless told otherwise.
 
+use std::fs;
 use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
@@ -28,8 +29,23 @@ impl Shop {
     ///
     /// When Go fails, or the shop does not start.
     pub fn start(folder: &Path, variables: &[(&str, &str)]) -> anyhow::Result<Self> {
+        Self::start_program(&peers::shop()?, folder, variables)
+    }
+
+    /// The same from a binary of the caller's.
+    ///
+    /// # Errors
+    ///
+    /// When the shop does not start.
+    pub fn start_program(
+        program: &Path,
+        folder: &Path,
+        variables: &[(&str, &str)],
+    ) -> anyhow::Result<Self> {
         let file = folder.join("shop.addr");
-        let mut command = Command::new(peers::shop()?);
+        // What an earlier start left would be taken for this one's.
+        let _ = fs::remove_file(&file);
+        let mut command = Command::new(program);
         command
             .env_clear()
             .env("GOMAXPROCS", "1")
