@@ -50,7 +50,8 @@ pub struct Options {
     #[arg(long, value_parser = clap::value_parser!(u64).range(1..=720))]
     pub worse_minutes: Option<u64>,
     /// Random splits of the ten; half as many against worse ones.
-    #[arg(long, default_value_t = 2000, value_parser = clap::value_parser!(u64).range(3..=1_000_000))]
+    #[arg(long, default_value_t = 2000)]
+    #[arg(value_parser = clap::value_parser!(u64).range(3..=1_000_000))]
     pub splits: u64,
     /// Seed of load, troubles and splits.
     #[arg(long, default_value_t = 1)]

@@ -84,7 +84,7 @@ pub(super) fn all(
                 shape,
                 canary: arm,
                 span: span.clone(),
-                judged: judge_all(evidence, splits, shape, span, &policy)?,
+                judged: judge_all(evidence, &splits, shape, span, &policy)?,
             });
         }
     }
@@ -108,7 +108,7 @@ fn cells((from, to): (UnixNanos, UnixNanos)) -> Range<u64> {
 /// Splits are independent of each other, so the processor's cores share them.
 fn judge_all(
     evidence: &Evidence,
-    splits: Vec<Split>,
+    splits: &[Split],
     shape: &Shape,
     span: &Span,
     policy: &Policy,

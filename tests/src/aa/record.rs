@@ -213,7 +213,7 @@ impl Session {
         let recorded = fs::metadata(self.windows()).map_or(0, |about| about.len());
         let alike = tallies.first().context("a group")?;
         self.say(&format!(
-            "{rate:.0} requests/s, P99 {:.0} ms, {:.2} % errors; load {:.1}, lag {lag:.1} ms; {:.1} \
+            "{rate:.0} req/s, P99 {:.0} ms, {:.2} % errors; load {:.1}, lag {lag:.1} ms; {:.1} \
              MB of evidence",
             alike.quantile_ms(0.99),
             100.0 * alike.errors as f64 / alike.requests.max(1) as f64,

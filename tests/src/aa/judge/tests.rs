@@ -57,7 +57,8 @@ fn verdicts(canary: &str, history: u64) -> Vec<Judged> {
         .retain(|objective| objective.indicator != Indicator::Errors);
     let pools = (evidence.of_arm(ALIKE), evidence.of_arm(canary));
     let draw = |number| Split::draw(SHAPE, (&pools.0, &pools.1), &span, 1, number).expect("one");
-    judge_all(&evidence, (0..6).map(draw).collect(), SHAPE, &span, &policy).expect("judged")
+    let splits: Vec<Split> = (0..6).map(draw).collect();
+    judge_all(&evidence, &splits, SHAPE, &span, &policy).expect("judged")
 }
 
 #[test]
