@@ -252,26 +252,41 @@ fn visit(metric: &mut Metric, identity: u64, mut act: impl FnMut(u64, f64, &mut 
     }
 }
 
-/// Keeps the points that `is_gone` names and turns each into a marker.
+/// Keeps the points that `is_gone` names and turns each into a marker. Bounds and quantiles stay:
+/// a backend that makes a series of each can end only those that the marker names.
 fn mark(metric: &mut Metric, identity: u64, at: u64, mut is_gone: impl FnMut(u64) -> bool) {
     macro_rules! markers {
-        ($points:expr) => {{
+        ($points:expr $(, $kept:ident)*) => {{
             $points.retain(|point| is_gone(hash_attributes(identity, &point.attributes)));
             for point in &mut $points {
-                let attributes = std::mem::take(&mut point.attributes);
-                *point = Default::default();
-                point.attributes = attributes;
+                let before = std::mem::take(point);
+                point.attributes = before.attributes;
                 point.time_unix_nano = at;
                 point.flags = NO_RECORDED_VALUE;
+                $(point.$kept = before.$kept;)*
             }
         }};
     }
     match &mut metric.data {
         Some(Data::Gauge(gauge)) => markers!(gauge.data_points),
         Some(Data::Sum(sum)) => markers!(sum.data_points),
-        Some(Data::Histogram(histogram)) => markers!(histogram.data_points),
+        Some(Data::Histogram(histogram)) => {
+            let points = &mut histogram.data_points;
+            markers!(*points, bucket_counts, explicit_bounds, sum);
+            for point in points {
+                point.bucket_counts.fill(0);
+                point.sum = point.sum.map(|_| 0.0);
+            }
+        }
         Some(Data::ExponentialHistogram(histogram)) => markers!(histogram.data_points),
-        Some(Data::Summary(summary)) => markers!(summary.data_points),
+        Some(Data::Summary(summary)) => {
+            let points = &mut summary.data_points;
+            markers!(*points, quantile_values);
+            let values = points
+                .iter_mut()
+                .flat_map(|point| &mut point.quantile_values);
+            values.for_each(|quantile| quantile.value = 0.0);
+        }
         None => {}
     }
 }

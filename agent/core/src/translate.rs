@@ -20,10 +20,11 @@ use opentelemetry_proto::tonic::metrics::v1::{ResourceMetrics, ScopeMetrics};
 use opentelemetry_proto::tonic::resource::v1::Resource;
 use prost::Message;
 
-use crate::exposition::{Page, Sample};
+use crate::exposition::{Format, Page, Role, Sample};
 use crate::payload::Payload;
 use crate::series::{Observed, Series, points_of};
 
+pub(crate) use attributes::is_of_target;
 pub(crate) use histogram::whole;
 pub(crate) use metric::{is_about_scope, is_about_target};
 pub(crate) use number::start as start_of_seconds;
@@ -160,7 +161,7 @@ impl Translator {
         scrape::drop_reserved(&mut metrics, &mut notes);
         let observed = self.series.observe(&mut metrics, at);
         let vanished = self.series.vanished(&observed, at);
-        let samples = page.samples.len();
+        let samples = samples_exposed(page);
         let health = scrape.series(&self.identity, at, samples, self.series.added(&observed));
         self.resource = metrics.resource.clone();
         scrape::add(&mut metrics, health);
@@ -244,6 +245,16 @@ fn translated(
         payload,
         notes,
     }
+}
+
+/// Returns what Prometheus counts as the samples of a page: in protobuf a native histogram is one,
+/// and the classic samples beside it and the field that tells when a series began are none.
+pub(crate) fn samples_exposed(page: &Page<'_>) -> usize {
+    if page.format != Format::Protobuf {
+        return page.samples.len();
+    }
+    let is_classic = |s: &&Sample| s.role != Role::Created && page.native(s).is_none();
+    page.samples.iter().filter(is_classic).count() + page.natives().len()
 }
 
 /// Returns the number of data points in a request.

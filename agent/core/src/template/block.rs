@@ -10,6 +10,9 @@ use super::wire::{self, FIRST, SECOND, TIME};
 
 /// `FLAG_NO_RECORDED_VALUE` of OTLP as a varint.
 const NO_RECORDED_VALUE: u8 = 1;
+/// Fields of `Metric` whose points are several series to some backends.
+const HISTOGRAM: u32 = 9;
+const SUMMARY: u32 = 11;
 
 /// A metric of a block.
 #[derive(Clone, Copy, Debug)]
@@ -236,22 +239,64 @@ pub(super) fn put_markers(out: &mut Vec<u8>, metric: &Metric<'_>, gone: &[&[u8]]
     if gone.is_empty() {
         return;
     }
+    let gone = with_kept(metric, gone);
     // A time of nine bytes, and flags of two.
-    let point_length = |attributes: &[u8]| 9 + attributes.len() + 2;
+    let point_length =
+        |(attributes, kept): &(&[u8], Vec<u8>)| 9 + attributes.len() + kept.len() + 2;
     let lengths = gone
         .iter()
-        .map(|attributes| wire::field_length(point_length(attributes)));
+        .map(|point| wire::field_length(point_length(point)));
     let (opened, (within, after)) = metric.opened(lengths.sum());
     out.extend_from_slice(&opened);
     let (_, flags) = metric.exemplars_and_flags();
-    for attributes in gone {
-        wire::put_header(out, FIRST, point_length(attributes));
+    for point in &gone {
+        wire::put_header(out, FIRST, point_length(point));
         wire::put_fixed(out, TIME, at);
-        out.extend_from_slice(attributes);
+        out.extend_from_slice(point.0);
+        out.extend_from_slice(&point.1);
         out.extend_from_slice(&[flags << 3, NO_RECORDED_VALUE]);
     }
     out.extend_from_slice(within);
     out.extend_from_slice(after);
+}
+
+/// Returns points, by their attributes, each with what its marker keeps.
+fn with_kept<'a>(metric: &Metric<'a>, gone: &[&'a [u8]]) -> Vec<(&'a [u8], Vec<u8>)> {
+    if !matches!(metric.number, HISTOGRAM | SUMMARY) {
+        return gone.iter().map(|point| (*point, Vec::new())).collect();
+    }
+    let mut sorted = gone.to_vec();
+    sorted.sort_unstable();
+    let is_gone = |point: &Point<'_>| sorted.binary_search(&point.attributes).is_ok();
+    let points = metric.points().filter(is_gone);
+    points
+        .map(|point| (point.attributes, kept(metric.number, point.message)))
+        .collect()
+}
+
+/// Returns the bounds and quantiles of a point, encoded, without what they held: a backend that
+/// makes a series of each can end only those that a marker names.
+fn kept(number: u32, point: Message<'_>) -> Vec<u8> {
+    let mut out = Vec::new();
+    for field in point.fields().map_while(Result::ok) {
+        match (number, field.number, field.value) {
+            (HISTOGRAM, 5, Value::Fixed64) => {
+                wire::put_fixed(&mut out, wire::SUM, 0);
+            }
+            (HISTOGRAM, 6, Value::Bytes(counts)) => {
+                wire::put_bytes(&mut out, wire::SIXTH, &vec![0; counts.bytes.len()]);
+            }
+            (HISTOGRAM, 7, Value::Bytes(_)) => out.extend_from_slice(field.raw),
+            (SUMMARY, 6, Value::Bytes(quantile)) => {
+                let mut fields = quantile.fields().map_while(Result::ok);
+                let which = fields.find(|field| field.number == 1);
+                let which = which.map_or(&[][..], |field| field.raw);
+                wire::put_bytes(&mut out, wire::SIXTH, which);
+            }
+            _ => {}
+        }
+    }
+    out
 }
 
 /// Returns where the start time of each point stands, point by point.

@@ -5,7 +5,7 @@
 
 use crate::exposition::Role as Line;
 use crate::exposition::{Family, Kind, Label, Page, Sample};
-use crate::translate::{is_reserved, is_scope_label, start_of_seconds, ucum, whole};
+use crate::translate::{is_of_target, is_reserved, is_scope_label, start_of_seconds, ucum, whole};
 
 use super::segment::Role;
 use super::wire::{self, BOUNDS, CUMULATIVE, FIRST, MONOTONIC, SECOND, SIXTH, START, SUM};
@@ -325,6 +325,7 @@ fn is_plain(of: &Samples<'_>, sample: &Sample) -> bool {
     sample.time_unix_nano.is_none()
         && of.page.exemplar(sample).is_none()
         && !labels.iter().any(is_scope_label)
+        && !labels.iter().any(is_of_target)
 }
 
 /// Returns the points of a family of numbers and the ending of their name.

@@ -57,7 +57,7 @@ fn send_native<'p>(
     first: &'p Sample,
     native: &Native<'_>,
 ) -> bool {
-    let mut point = match native::point(draft.page, native, draft.at) {
+    let mut point = match native::point(draft.page, native, draft.at, &mut draft.native_buckets) {
         Ok(point) => point,
         Err(unfit) => {
             native::note(draft, unfit);

@@ -12,6 +12,8 @@ pub(crate) struct Draft<'p> {
     pub(crate) page: &'p Page<'p>,
     pub(crate) at: u64,
     pub(crate) notes: Notes,
+    /// Buckets of native histograms so far, gaps included.
+    pub(crate) native_buckets: usize,
     identity: &'p Identity,
     target_info: Vec<&'p Label<'p>>,
     scopes: Vec<ScopeMetrics>,
@@ -32,6 +34,7 @@ impl<'p> Draft<'p> {
             page,
             at,
             notes: Notes::default(),
+            native_buckets: 0,
             identity,
             target_info: Vec::new(),
             scopes: vec![scope::own(&identity.agent_version)],

@@ -2,8 +2,9 @@
 //!
 //! * Scale is the schema, −4 to 8. A bucket of Prometheus ends at its bound and is numbered by it,
 //!   one of OTLP is numbered by where it begins: the offset is the first span's less one.
-//! * Gaps between spans are filled with zeros, up to [`BUCKETS_MAX`] a side; where they are longer,
-//!   the scale is lowered until they fit, which merges neighbours and loses no observation.
+//! * Gaps between spans are filled with zeros, up to [`BUCKETS_MAX`] a side and
+//!   [`PAGE_BUCKETS_MAX`] a page; where they are longer, the scale is lowered until they fit, which
+//!   merges neighbours and loses no observation.
 //! * Buckets beyond the largest number, and NaN, are in no bucket of OTLP and not in its count.
 //! * Floats, gauges and other schemas have no form in OTLP and are left out, counted. So are custom
 //!   bounds (−53): this format has no field for them.
@@ -26,6 +27,14 @@ use crate::series::NO_RECORDED_VALUE;
 /// Most buckets of a side, positive or negative.
 pub(crate) const BUCKETS_MAX: usize = 4096;
 
+/// Most buckets of a page that gaps may be filled to: 16 MiB. Forty bytes on the wire can ask for
+/// 8,192 buckets, so a page of 16 MiB for gigabytes.
+pub(crate) const PAGE_BUCKETS_MAX: usize = 2 << 20;
+
+/// Buckets of a side that always fit; beyond [`PAGE_BUCKETS_MAX`], or twice as many as hold
+/// something.
+const SIDE_BUCKETS_MIN: usize = 32;
+
 /// Prometheus's NaN for "no more values", which is told by its bits.
 const STALE_NAN: u64 = 0x7ff0_0000_0000_0002;
 
@@ -38,11 +47,13 @@ pub(crate) enum Unfit {
     Unsupported,
 }
 
-/// Translates a native histogram. `at` is the scrape's time, Unix nanoseconds.
+/// Translates a native histogram. `at` is the scrape's time, Unix nanoseconds; `filled` counts the
+/// page's buckets.
 pub(crate) fn point(
     page: &Page<'_>,
     native: &Native<'_>,
     at: u64,
+    filled: &mut usize,
 ) -> Result<ExponentialHistogramDataPoint, Unfit> {
     if native.is_float || !(-4..=8).contains(&native.schema) {
         return Err(Unfit::Unsupported);
@@ -52,7 +63,9 @@ pub(crate) fn point(
         [native.positive(), native.negative()].map(|side| Extent::of(side, native.schema));
     let [positive, negative] = extents;
     let (positive, negative) = (positive?, negative?);
-    let lowered = positive.lowered().max(negative.lowered());
+    let has_room = *filled + 2 * BUCKETS_MAX <= PAGE_BUCKETS_MAX;
+    let lowered = positive.lowered(has_room).max(negative.lowered(has_room));
+    *filled += positive.length(lowered) + negative.length(lowered);
     let in_buckets = positive.count.checked_add(negative.count);
     let count = in_buckets.and_then(|count| count.checked_add(native.zero_count));
     let exemplars = page.native_exemplars(native).iter();
@@ -102,6 +115,8 @@ struct Extent {
     /// Last bucket that holds a finite number.
     last_finite: i64,
     count: u64,
+    /// How many buckets there are without the gaps.
+    buckets: usize,
 }
 
 impl Extent {
@@ -112,6 +127,7 @@ impl Extent {
             range: None,
             last_finite,
             count: 0,
+            buckets: 0,
         };
         for bucket in buckets {
             let (index, count) = bucket.map_err(|_| Unfit::Malformed)?;
@@ -124,6 +140,7 @@ impl Extent {
             }
             let (first, _) = extent.range.unwrap_or((index, index));
             extent.range = Some((first, index));
+            extent.buckets += 1;
             let sum = extent.count.checked_add(count);
             extent.count = sum.ok_or(Unfit::Malformed)?;
         }
@@ -131,21 +148,32 @@ impl Extent {
     }
 
     /// Returns by how much the scale must be lowered for the buckets to fit.
-    fn lowered(&self) -> u32 {
+    fn lowered(&self, has_room: bool) -> u32 {
         let Some((first, last)) = self.range else {
             return 0;
         };
+        let most = match has_room {
+            true => BUCKETS_MAX,
+            false => (2 * self.buckets).clamp(SIDE_BUCKETS_MIN, BUCKETS_MAX),
+        };
         // A range of 64 bits fits after as many halvings, whatever the range.
-        let fits = |lowered: &u32| (last >> lowered) - (first >> lowered) < BUCKETS_MAX as i64;
+        let fits = |lowered: &u32| (last >> lowered) - (first >> lowered) < most as i64;
         (0..63).find(fits).unwrap_or(63)
+    }
+
+    /// Returns how many buckets there are side by side, at most [`BUCKETS_MAX`].
+    fn length(&self, lowered: u32) -> usize {
+        let length = self.range.map_or(0, |(first, last)| {
+            (last >> lowered) - (first >> lowered) + 1
+        });
+        usize::try_from(length).unwrap_or(0).min(BUCKETS_MAX)
     }
 
     /// Puts the buckets side by side, the gaps filled.
     fn filled(&self, buckets: exposition::Buckets<'_>, lowered: u32) -> Option<Buckets> {
-        let (first, last) = self.range?;
+        let (first, _) = self.range?;
         let offset = first >> lowered;
-        let length = usize::try_from((last >> lowered) - offset + 1).unwrap_or(0);
-        let mut bucket_counts = vec![0u64; length.min(BUCKETS_MAX)];
+        let mut bucket_counts = vec![0u64; self.length(lowered)];
         for (index, count) in buckets.map_while(Result::ok) {
             let index = index - 1;
             if index > self.last_finite {

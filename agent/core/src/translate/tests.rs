@@ -1,11 +1,13 @@
 //! Pages and the OTLP they become.
 
 use expect_test::{Expect, expect};
-use opentelemetry_proto::tonic::metrics::v1::Metric;
 use opentelemetry_proto::tonic::metrics::v1::metric::Data;
+use opentelemetry_proto::tonic::metrics::v1::summary_data_point::ValueAtQuantile;
+use opentelemetry_proto::tonic::metrics::v1::{HistogramDataPoint, Metric, SummaryDataPoint};
 
 use super::*;
 use crate::exposition::{Options, parse};
+use crate::series::NO_RECORDED_VALUE;
 
 mod native;
 
@@ -282,6 +284,42 @@ fn series_that_vanish_are_marked_once() {
         a{x="2"} counter no recorded value
     "#]]
     .assert_eq(&(lines.join("\n") + "\n"));
+}
+
+/// Guarantees: a marker names every bucket and quantile, and whether there was a sum, so that a
+/// backend that makes a series of each ends them all; it says nothing else.
+#[test]
+fn markers_name_bounds_and_quantiles() {
+    let mut translator = Translator::new(identity());
+    let text = "# TYPE h histogram\nh_bucket{le=\"1\"} 2\nh_bucket{le=\"+Inf\"} 3\nh_sum 4\n\
+                h_count 3\n# TYPE s summary\ns{quantile=\"0.5\"} 7\ns_sum 8\ns_count 9\n";
+    translator.translate(&page(text), AT, &SCRAPE);
+    let failed = translator.failed(AT + SECOND, &SCRAPE);
+    let Some(Data::Histogram(histogram)) = &metric(&failed.request, "h").data else {
+        panic!("no histogram")
+    };
+    let marker = HistogramDataPoint {
+        time_unix_nano: AT + SECOND,
+        flags: NO_RECORDED_VALUE,
+        explicit_bounds: vec![1.0],
+        bucket_counts: vec![0, 0],
+        sum: Some(0.0),
+        ..HistogramDataPoint::default()
+    };
+    assert_eq!(histogram.data_points, [marker]);
+    let Some(Data::Summary(summary)) = &metric(&failed.request, "s").data else {
+        panic!("no summary")
+    };
+    let marker = SummaryDataPoint {
+        time_unix_nano: AT + SECOND,
+        flags: NO_RECORDED_VALUE,
+        quantile_values: vec![ValueAtQuantile {
+            quantile: 0.5,
+            value: 0.0,
+        }],
+        ..SummaryDataPoint::default()
+    };
+    assert_eq!(summary.data_points, [marker]);
 }
 
 /// Guarantees: a reset moves a known start to just before the point that shows it, and later

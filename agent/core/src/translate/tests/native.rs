@@ -322,6 +322,51 @@ fn gaps_beyond_the_bound_lower_the_scale() {
     assert_eq!((point.scale, point.negative.unwrap().offset), (7, 2));
 }
 
+/// Guarantees: a page of histograms that are little more than gaps cannot become gigabytes; none
+/// loses an observation, and buckets that hold something are not merged beyond the bound.
+#[test]
+fn a_page_of_gaps_is_bounded() {
+    let wide = Histogram {
+        negative_span: spans(&[(1, 1), (4000, 1)]),
+        negative_delta: vec![1, 1],
+        ..positive(8, &[(1, 1), (4000, 1)], &[1, 1])
+    };
+    let dense = positive(8, &[(1, 500)], &[1; 500]);
+    let family = |(number, histogram): (usize, &Histogram)| {
+        let family = Family {
+            name: Some(format!("h{number}")),
+            kind: Some(HISTOGRAM),
+            metric: vec![Metric {
+                histogram: Some(histogram.clone()),
+            }],
+        };
+        family.encode_length_delimited_to_vec()
+    };
+    let histograms = std::iter::repeat_n(&wide, 20_000).chain([&dense]);
+    let bytes = histograms
+        .enumerate()
+        .map(family)
+        .collect::<Vec<_>>()
+        .concat();
+    assert!(bytes.len() < 60 * 20_000, "{} bytes", bytes.len());
+    let points = sent(&bytes).native;
+    assert_eq!(points.len(), 20_001);
+    let buckets = |point: &ExponentialHistogramDataPoint| {
+        let sides = [&point.positive, &point.negative].into_iter().flatten();
+        sides.map(|side| side.bucket_counts.len()).sum::<usize>()
+    };
+    let total: usize = points.iter().map(|(_, point)| buckets(point)).sum();
+    let most = crate::translate::native::PAGE_BUCKETS_MAX + 20_000 * 64 + 500;
+    assert!(total <= most, "{total} buckets");
+    assert_eq!(buckets(&points[0].1), 8004);
+    assert!(points[19_999].1.scale < 8);
+    assert!(points[..20_000].iter().all(|(_, point)| point.count == 6));
+    assert_eq!(
+        (points[20_000].1.scale, buckets(&points[20_000].1)),
+        (8, 500)
+    );
+}
+
 fn gap(length: usize, first: u64, last: u64) -> Vec<u64> {
     let mut counts = vec![0; length];
     counts[0] = first;
