@@ -99,7 +99,7 @@ pub(super) fn build(
         families: page.families.len(),
         lines: lines.len() as u32,
         points,
-        samples: page.samples.len(),
+        samples: translate::samples_exposed(&page),
         read: page.samples.len() + tally.duplicates as usize,
         notes,
         tally,
