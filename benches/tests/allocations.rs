@@ -1,9 +1,11 @@
-//! What a scrape allocates when nothing but values has changed.
+//! What a scrape allocates when nothing but values has changed, and a body of JSON at most.
 
 use davy_agent_core::exposition::Options;
+use davy_agent_core::json::to_protobuf;
 use davy_agent_core::template::Template;
 use davy_agent_core::translate::{Identity, ScrapeStats};
 use davy_benches::ring;
+use davy_proto::Signal;
 
 /// Guarantees: once a page is known, another one with other values costs one allocation, however
 /// many series it has: that of the handle on bytes that a queue and the template share.
@@ -28,4 +30,23 @@ fn a_page_of_other_values_allocates_no_more_with_more_series() {
             );
         }
     }
+}
+
+/// Guarantees: a body of empty spans, two bytes each in protobuf, takes memory in proportion to its
+/// text.
+#[test]
+fn a_body_of_empty_spans_takes_a_few_times_its_bytes() {
+    let spans = vec!["{}"; 200_000].join(",");
+    let text = format!(r#"{{"resourceSpans":[{{"scopeSpans":[{{"spans":[{spans}]}}]}}]}}"#);
+    let mut length = 0;
+    let allocated = allocation_counter::measure(|| {
+        length = to_protobuf(Signal::Traces, text.as_bytes()).map_or(0, |bytes| bytes.len());
+    });
+    assert_eq!(length, 400_008);
+    let most = 4 * text.len() as u64;
+    assert!(
+        allocated.bytes_max < most,
+        "{} bytes of text, {allocated:?}",
+        text.len()
+    );
 }

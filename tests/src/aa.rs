@@ -13,17 +13,17 @@
 mod evidence;
 mod fleet;
 mod judge;
-mod machine;
 mod record;
 mod report;
 mod split;
 mod tally;
 mod trouble;
 
-use std::fs;
 use std::path::{Path, PathBuf};
+use std::{env, fs};
 
 use anyhow::Context;
+use davy_agent_core::buildinfo;
 
 use crate::kit::peers;
 use evidence::Evidence;
@@ -109,4 +109,9 @@ fn judged(options: &Options, store: &Path) -> anyhow::Result<()> {
 
 fn default_out() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("record/aa.json")
+}
+
+/// The commit that runs: as `make` says, else as the build said.
+fn commit() -> String {
+    env::var("DAVY_COMMIT").unwrap_or_else(|_| buildinfo::COMMIT.to_owned())
 }

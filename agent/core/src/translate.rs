@@ -27,6 +27,7 @@ use crate::series::{Observed, Series, points_of};
 pub(crate) use attributes::is_of_target;
 pub(crate) use histogram::whole;
 pub(crate) use metric::{is_about_scope, is_about_target};
+pub(crate) use native::PAGE_BUCKETS_ROOM;
 pub(crate) use number::start as start_of_seconds;
 pub use resource::Identity;
 pub(crate) use scope::is_scope_label;
@@ -118,18 +119,31 @@ pub fn convert(page: &Page<'_>, identity: &Identity, at: u64) -> (ResourceMetric
     draft.finish()
 }
 
+/// What samples of a page are by themselves.
+pub(crate) struct Converted {
+    pub(crate) scopes: Vec<ScopeMetrics>,
+    pub(crate) notes: Notes,
+    /// Buckets of native histograms, gaps included.
+    pub(crate) native_buckets: usize,
+}
+
 /// Translates samples of a page by themselves, without what the scrape's own series are named like.
 pub(crate) fn convert_samples<'p>(
     page: &'p Page<'p>,
     identity: &'p Identity,
     at: u64,
     samples: &'p [Sample],
-) -> (Vec<ScopeMetrics>, Notes) {
+) -> Converted {
     let mut draft = metric::Draft::new(page, identity, at);
     draft.samples(samples);
+    let native_buckets = draft.native_buckets;
     let (mut metrics, mut notes) = draft.finish();
     scrape::drop_reserved(&mut metrics, &mut notes);
-    (metrics.scope_metrics, notes)
+    Converted {
+        scopes: metrics.scope_metrics,
+        notes,
+        native_buckets,
+    }
 }
 
 /// Returns the scope of metrics that name none, without metrics.

@@ -12,10 +12,10 @@ use serde::{Deserialize, Serialize};
 use tokio::time::{Instant, interval};
 
 use super::fleet::{ALIKE, ALIKE_INSTANCES, Fleet, WORSE};
-use super::machine::{Machine, commit, load_average};
 use super::trouble::{self, Kind};
-use super::{ABOUT, Options, WINDOWS};
+use super::{ABOUT, Options, WINDOWS, commit};
 use crate::kit::load::{Load, Plan, Schedule, Tally};
+use crate::kit::machine::{Machine, load_average};
 
 /// Requests a second to each instance: 200 for 4+1.
 pub(super) const RATE_EACH: f64 = 40.0;

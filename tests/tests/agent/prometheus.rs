@@ -3,14 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::time::{Duration, Instant};
 
 use davy_tests::kit::agent::Agent;
-use davy_tests::kit::http;
-use davy_tests::kit::peers;
-use davy_tests::kit::process::{Process, free_port, wait_until};
+use davy_tests::kit::process::{Process, free_port};
 use davy_tests::kit::shop::Shop;
+use davy_tests::kit::{http, prometheus};
 use serde_json::Value;
 
 use super::{PATIENCE, folder, start, start_gate};
@@ -87,28 +85,13 @@ fn start_prometheus(folder: &Path, address: &str, targets: [&str; 2]) -> Process
     }
     let text = text.replace("scrape_interval: 15s", "scrape_interval: 1s");
     let [agent, gate] = targets;
-    let file = folder.join("prometheus.yaml");
     let scrapes = format!(
         "scrape_configs:\n\
          - {{job_name: davy-agent, static_configs: [{{targets: [\"{agent}\"]}}]}}\n\
          - {{job_name: davy-gate, static_configs: [{{targets: [\"{gate}\"]}}]}}\n"
     );
-    fs::write(&file, text + &scrapes).expect("write the configuration");
-    let mut command = Command::new(peers::prometheus().expect("Prometheus"));
-    command
-        .arg(format!("--config.file={}", file.display()))
-        .arg(format!(
-            "--storage.tsdb.path={}",
-            folder.join("tsdb").display()
-        ))
-        .arg(format!("--web.listen-address={address}"))
-        .arg("--web.enable-otlp-receiver");
-    let log = folder.join("prometheus.out");
-    let process = Process::start("prometheus", &mut command, &log).expect("it starts");
-    let is_ready = || http::page(address, "/-/ready").ok();
-    wait_until("Prometheus", PATIENCE, is_ready)
-        .unwrap_or_else(|error| panic!("{error:#}:\n{}", process.log()));
-    process
+    let process = prometheus::start(folder, address, &(text + &scrapes), &[]);
+    process.unwrap_or_else(|error| panic!("{error:#}"))
 }
 
 fn deploy(path: &str) -> PathBuf {

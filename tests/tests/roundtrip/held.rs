@@ -1,16 +1,11 @@
 //! What a real Prometheus holds: series, types, values, exemplars, by its query API.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs;
 use std::path::Path;
-use std::process::Command;
 
-use davy_tests::kit::http;
-use davy_tests::kit::peers;
-use davy_tests::kit::process::{Process, free_port, wait_until};
+use davy_tests::kit::process::{Process, free_port};
+use davy_tests::kit::{http, prometheus};
 use serde_json::Value;
-
-use super::PATIENCE;
 
 /// The job of what Prometheus scrapes itself.
 pub(super) const SCRAPED: &str = "scraped";
@@ -53,7 +48,6 @@ impl Prometheus {
     /// Starts one that scrapes these targets and takes OTLP.
     pub(super) fn start(folder: &Path, targets: &[String]) -> Self {
         let address = format!("127.0.0.1:{}", free_port());
-        let file = folder.join("prometheus.yaml");
         let targets = targets.join("\", \"");
         // NoTranslation: with the default, `shop.search.results_total` would become
         // `shop_search_results_total`, and a counter that lacks `_total` would get it. Samples out of
@@ -68,22 +62,9 @@ impl Prometheus {
                scrape_native_histograms: true\n  \
                static_configs: [{{targets: [\"{targets}\"]}}]\n"
         );
-        fs::write(&file, configuration).expect("write the configuration");
-        let mut command = Command::new(peers::prometheus().expect("Prometheus"));
-        command
-            .arg(format!("--config.file={}", file.display()))
-            .arg(format!(
-                "--storage.tsdb.path={}",
-                folder.join("tsdb").display()
-            ))
-            .arg(format!("--web.listen-address={address}"))
-            .arg("--web.enable-otlp-receiver")
-            .arg("--enable-feature=exemplar-storage,type-and-unit-labels");
-        let log = folder.join("prometheus.out");
-        let process = Process::start("prometheus", &mut command, &log).expect("it starts");
-        let is_ready = || http::page(&address, "/-/ready").ok();
-        wait_until("Prometheus", PATIENCE, is_ready)
-            .unwrap_or_else(|error| panic!("{error:#}:\n{}", process.log()));
+        let flags = ["--enable-feature=exemplar-storage,type-and-unit-labels"];
+        let process = prometheus::start(folder, &address, &configuration, &flags);
+        let process = process.unwrap_or_else(|error| panic!("{error:#}"));
         Self { address, process }
     }
 

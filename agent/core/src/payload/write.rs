@@ -13,7 +13,7 @@ pub(super) const fn varint_length(value: u64) -> usize {
 }
 
 /// Bytes of a length-delimited field, tag and length included.
-pub(super) const fn field_length(number: u32, length: usize) -> usize {
+pub(crate) const fn field_length(number: u32, length: usize) -> usize {
     varint_length(((number << 3) | LENGTH_DELIMITED) as u64) + varint_length(length as u64) + length
 }
 
@@ -23,7 +23,8 @@ pub(crate) fn put_header(out: &mut impl BufMut, number: u32, length: usize) {
     put_varint(out, length as u64);
 }
 
-fn put_varint(out: &mut impl BufMut, mut value: u64) {
+/// Writes a varint, 1 to 10 bytes.
+pub(crate) fn put_varint(out: &mut impl BufMut, mut value: u64) {
     while value >= 0x80 {
         out.put_u8((value as u8) | 0x80);
         value >>= 7;

@@ -64,6 +64,7 @@ pub(super) fn build(
     let Draft {
         block,
         notes,
+        native_buckets,
         target,
         is_plain,
         ..
@@ -101,6 +102,7 @@ pub(super) fn build(
         points,
         samples: translate::samples_exposed(&page),
         read: page.samples.len() + tally.duplicates as usize,
+        native_buckets,
         notes,
         tally,
     };
@@ -186,6 +188,8 @@ struct Draft<'p> {
     context: &'p Context<'p>,
     block: Block,
     notes: translate::Notes,
+    /// Buckets of native histograms, gaps included.
+    native_buckets: usize,
     target: Vec<Label<'static>>,
     /// Whether every family was written without the slow path.
     is_plain: bool,
@@ -201,6 +205,7 @@ impl<'p> Draft<'p> {
                 ..Block::default()
             },
             notes: translate::Notes::default(),
+            native_buckets: 0,
             target: Vec::new(),
             is_plain: true,
         }
@@ -243,11 +248,12 @@ impl<'p> Draft<'p> {
     /// Leaves a family to the slow path.
     fn convert(&mut self, samples: &'p [Sample]) -> Result<(), Unfit> {
         self.is_plain = false;
-        let (scopes, notes) = convert_samples(self.page, self.context.identity, MARK, samples);
-        self.notes.add(&notes);
+        let converted = convert_samples(self.page, self.context.identity, MARK, samples);
+        self.notes.add(&converted.notes);
+        self.native_buckets += converted.native_buckets;
         let own = own_scope(self.context.identity);
         let from = self.block.bytes.len();
-        for scope in scopes {
+        for scope in converted.scopes {
             if scope.scope != own.scope || !scope.schema_url.is_empty() {
                 return Err(Unfit);
             }

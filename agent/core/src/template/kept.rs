@@ -4,7 +4,7 @@ use bytes::{Bytes, BytesMut};
 use opentelemetry_proto::tonic::resource::v1::Resource;
 
 use crate::exposition::{Format, Label, Options};
-use crate::translate::{Identity, ScrapeStats};
+use crate::translate::{Identity, PAGE_BUCKETS_ROOM, ScrapeStats};
 
 use super::block;
 use super::build::{Context, Unfit};
@@ -200,7 +200,9 @@ impl Kept {
         }
         let totals = totals(segments());
         let limit = self.options.limits.samples;
-        if totals.read >= limit || totals.families >= limit {
+        // The page's gaps are filled together: where they had no room, by the slow path alone.
+        let has_room = totals.native_buckets <= PAGE_BUCKETS_ROOM;
+        if totals.read >= limit || totals.families >= limit || !has_room {
             return Err(Unfit);
         }
         self.compare(buffer, context.at, &plan, &mut changes);
@@ -340,6 +342,7 @@ fn totals<'s>(segments: impl Iterator<Item = &'s Segment>) -> Counts {
         totals.points += counts.points;
         totals.samples += counts.samples;
         totals.read += counts.read;
+        totals.native_buckets += counts.native_buckets;
     }
     totals
 }

@@ -84,6 +84,8 @@ pub(super) struct Counts {
     /// Samples, and samples with their duplicates.
     pub(super) samples: usize,
     pub(super) read: usize,
+    /// Buckets of native histograms, gaps included.
+    pub(super) native_buckets: usize,
     pub(super) notes: Notes,
     pub(super) tally: Tally,
 }

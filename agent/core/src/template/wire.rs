@@ -5,6 +5,7 @@
 //! opentelemetry-proto 1.11.
 
 use crate::exposition::Label;
+use crate::payload::write;
 
 /// `start_time_unix_nano`, field 2 of every classic point.
 pub(super) const START: u8 = 0x11;
@@ -31,26 +32,15 @@ pub(super) const CUMULATIVE: [u8; 2] = [0x10, 2];
 /// `Sum.is_monotonic`, field 3.
 pub(super) const MONOTONIC: [u8; 2] = [0x18, 1];
 
-/// Returns the bytes of a varint, 1 to 10.
-pub(super) const fn varint_length(value: usize) -> usize {
-    let bits = 64 - (value as u64 | 1).leading_zeros() as usize;
-    bits.div_ceil(7)
-}
-
 /// Returns the bytes of a field with a length, whose tag takes one byte.
 pub(super) const fn field_length(length: usize) -> usize {
-    1 + varint_length(length) + length
+    write::field_length(1, length)
 }
 
 /// Writes a tag and a length; `length` bytes must follow.
 pub(super) fn put_header(out: &mut Vec<u8>, tag: u8, length: usize) {
     out.push(tag);
-    let mut value = length;
-    while value >= 0x80 {
-        out.push((value as u8) | 0x80);
-        value >>= 7;
-    }
-    out.push(value as u8);
+    write::put_varint(out, length as u64);
 }
 
 /// Writes a field of bytes.

@@ -31,6 +31,9 @@ pub(crate) const BUCKETS_MAX: usize = 4096;
 /// 8,192 buckets, so a page of 16 MiB for gigabytes.
 pub(crate) const PAGE_BUCKETS_MAX: usize = 2 << 20;
 
+/// Buckets of a page up to which no gap was refused: another point of any size still had room.
+pub(crate) const PAGE_BUCKETS_ROOM: usize = PAGE_BUCKETS_MAX - 2 * BUCKETS_MAX;
+
 /// Buckets of a side that always fit; beyond [`PAGE_BUCKETS_MAX`], or twice as many as hold
 /// something.
 const SIDE_BUCKETS_MIN: usize = 32;
@@ -63,7 +66,7 @@ pub(crate) fn point(
         [native.positive(), native.negative()].map(|side| Extent::of(side, native.schema));
     let [positive, negative] = extents;
     let (positive, negative) = (positive?, negative?);
-    let has_room = *filled + 2 * BUCKETS_MAX <= PAGE_BUCKETS_MAX;
+    let has_room = *filled <= PAGE_BUCKETS_ROOM;
     let lowered = positive.lowered(has_room).max(negative.lowered(has_room));
     *filled += positive.length(lowered) + negative.length(lowered);
     let in_buckets = positive.count.checked_add(negative.count);

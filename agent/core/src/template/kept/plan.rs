@@ -5,6 +5,7 @@ use super::super::segment::{Segment, Walked};
 use super::super::{resync, split};
 use super::Kept;
 use crate::exposition::Format;
+use crate::translate::PAGE_BUCKETS_ROOM;
 
 /// A part of the new request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,6 +50,8 @@ impl Kept {
         let mut changes = Changes::default();
         let mut used = Used::default();
         let (mut at, mut next) = (0, 0);
+        // Bounded while they are made, since a page can ask for gigabytes.
+        let mut native_buckets = 0;
         while at < text.len() {
             let rest = text.get(at..).unwrap_or_default();
             let found = match self.segments.get(next) {
@@ -77,6 +80,10 @@ impl Kept {
                 || stands_alone(&built, part, self.format);
             if !alone {
                 return self.plan_single(text, context, (plan, staged));
+            }
+            native_buckets += built.segment.counts.native_buckets;
+            if native_buckets > PAGE_BUCKETS_ROOM {
+                return Err(Unfit);
             }
             plan.push(Piece::Fresh(changes.fresh.len()));
             changes.fresh.push(built);

@@ -7,6 +7,7 @@ use prost::Message;
 
 use super::*;
 use crate::exposition::{self, Options};
+use crate::template::Template;
 
 const GOAPP: &[u8] = include_bytes!("../../../../../tests/corpora/goapp.pb");
 const PROMETHEUS: &[u8] = include_bytes!("../../../../../tests/corpora/prometheus.pb");
@@ -365,6 +366,13 @@ fn a_page_of_gaps_is_bounded() {
         (points[20_000].1.scale, buckets(&points[20_000].1)),
         (8, 500)
     );
+    // The page's bound is the page's where its families are kept one by one.
+    let scrape = ScrapeStats::default();
+    let mut template = Template::new(Identity::default());
+    let fast = template.translate(&bytes, None, &Options::LENIENT, AT, &scrape);
+    let page = exposition::parse(&bytes, None, &Options::LENIENT).unwrap();
+    let slow = Translator::new(Identity::default()).translate(&page, AT, &scrape);
+    assert!(fast.unwrap().payload.bytes == slow.payload.bytes);
 }
 
 fn gap(length: usize, first: u64, last: u64) -> Vec<u64> {

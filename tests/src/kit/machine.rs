@@ -1,16 +1,18 @@
-//! The machine it was recorded on, and how busy it was.
+//! The machine that something is measured on, and how busy it was.
 
-use std::{env, fs};
+use std::fs;
 
-use davy_agent_core::buildinfo;
 use serde::{Deserialize, Serialize};
 
 /// What Linux says of itself.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
-pub(super) struct Machine {
-    pub(super) cores: usize,
-    pub(super) cpu: String,
-    pub(super) kernel: String,
+pub struct Machine {
+    /// Processors that may be used.
+    pub cores: usize,
+    /// The model's name.
+    pub cpu: String,
+    /// Linux's release.
+    pub kernel: String,
 }
 
 impl Machine {
@@ -19,7 +21,7 @@ impl Machine {
     /// # Errors
     ///
     /// When it can't be read.
-    pub(super) fn read() -> anyhow::Result<Self> {
+    pub fn read() -> anyhow::Result<Self> {
         let info = fs::read_to_string("/proc/cpuinfo")?;
         let model = info.lines().find(|line| line.starts_with("model name"));
         let model = model.and_then(|line| line.split(": ").nth(1));
@@ -32,13 +34,8 @@ impl Machine {
     }
 }
 
-/// The commit that runs: as `make` says, else as the build said.
-pub(super) fn commit() -> String {
-    env::var("DAVY_COMMIT").unwrap_or_else(|_| buildinfo::COMMIT.to_owned())
-}
-
 /// Processes that ran or wanted to, over the last minute; none where that can't be read.
-pub(super) fn load_average() -> Option<f64> {
+pub fn load_average() -> Option<f64> {
     let text = fs::read_to_string("/proc/loadavg").ok()?;
     text.split(' ').next()?.parse().ok()
 }
