@@ -9,7 +9,7 @@ use std::fs;
 use std::time::{Duration, Instant};
 
 use davy_tests::kit::agent::Agent;
-use davy_tests::kit::http;
+use davy_tests::kit::{http, peers};
 use davy_tests::kit::shop::Shop;
 
 use differences::{Used, name, own_labels_off};
@@ -40,6 +40,8 @@ struct Scene {
 impl Scene {
     fn start() -> Self {
         let folder = tempfile::tempdir().expect("a folder");
+        // Building it takes minutes, after which a page with a timestamp of its own is too old.
+        peers::prometheus().expect("Prometheus");
         let pages = pages::all();
         let shop = Shop::start(folder.path(), &[("SHOP_ERROR_RATE", "0.05")]);
         let shop = shop.expect("the shop starts");

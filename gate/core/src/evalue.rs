@@ -7,6 +7,7 @@
 pub mod bernoulli;
 pub mod counts;
 pub mod exposure;
+mod lanes;
 pub mod likelihood;
 pub mod permutation;
 pub mod table;

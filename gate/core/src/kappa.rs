@@ -176,10 +176,22 @@ impl Learnt {
         self.n += 1.0;
         self.df += df;
         let mut squares = 0.0;
-        self.rows.each(1, |_, x| squares += x * x);
+        let blocks = &mut self.blocks;
+        for block in blocks.iter_mut() {
+            // A row is as long as the baseline had slots; a shorter one ends in zeros.
+            block.now.resize(width.max(block.now.len()), 0.0);
+        }
+        self.rows.each(1, |place, x| {
+            squares += x * x;
+            for block in blocks.iter_mut() {
+                if let Some(sum) = block.now.get_mut(place) {
+                    *sum += x;
+                }
+            }
+        });
         self.squares += squares;
         for (block, m) in self.blocks.iter_mut().zip(BLOCKS) {
-            block.slide(&self.rows, width, m);
+            block.leave(&self.rows, m);
             if self.n < m as f64 {
                 continue;
             }
@@ -241,18 +253,9 @@ impl Learnt {
 }
 
 impl Block {
-    /// Moves on by the newest of `rows`, `width` long.
-    fn slide(&mut self, rows: &Rows, width: usize, m: usize) {
-        if self.now.len() < width {
-            self.now.resize(width, 0.0);
-        }
+    /// Leaves behind the row that a block of `m` does not reach any more.
+    fn leave(&mut self, rows: &Rows, m: usize) {
         let now = &mut self.now;
-        // A row is as long as the baseline had slots; a shorter one ends in zeros.
-        rows.each(1, |place, new| {
-            if let Some(sum) = now.get_mut(place) {
-                *sum += new;
-            }
-        });
         rows.each(m + 1, |place, old| {
             if let Some(sum) = now.get_mut(place) {
                 *sum -= old;

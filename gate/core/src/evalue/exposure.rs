@@ -13,7 +13,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::elementary::{exp, ln};
 
-use super::permutation::{Scores, log_choose};
+use super::counts::Baseline;
+use super::lanes::{self, LANES, Lanes};
+use super::permutation::log_choose;
 use super::table::{Layout, Table};
 use super::thinning::{Key, thin};
 
@@ -43,6 +45,7 @@ pub struct Participants {
     pub canary: Vec<usize>,
     /// ln of the ways to choose as many pods as the canary has.
     pub choices: f64,
+    ways: f64,
     layout: Layout,
     columns: Range<usize>,
     /// By column: ratio of exposures before the cell, where known; a canary pod's mean now.
@@ -78,9 +81,11 @@ impl Exposure {
             *past = (DECAY * past.0 + now.0, DECAY * past.1 + now.1);
             (before, now.0)
         });
+        let choices = log_choose(baseline.len() + canary.len(), canary.len());
         Some(Participants {
             exposed: exposed.collect(),
-            choices: log_choose(baseline.len() + canary.len(), canary.len()),
+            ways: exp(choices),
+            choices,
             baseline,
             canary,
             layout,
@@ -93,6 +98,11 @@ impl Participants {
     /// Events of a pod in the columns.
     pub fn events(&self, k: &Table, pod: usize) -> u64 {
         k.sum(pod, self.columns.clone())
+    }
+
+    /// Ways to choose as many pods as the canary has.
+    pub(super) fn ways(&self) -> f64 {
+        self.ways
     }
 
     /// Whether nobody has an event.
@@ -119,51 +129,83 @@ pub struct Comparison<'a> {
     who: &'a Participants,
     n: &'a Table,
     tilts: &'a [f64],
-    /// ψ − 1 by tilt.
-    less_one: Vec<f64>,
     /// By column: the share of the canary's events that is kept, and a canary pod's mean requests
     /// times rate times that.
     thinning: Vec<(f64, f64)>,
-    /// ln of the expected ψ of one event by tilt, baseline pod and column; NaN until asked for.
-    bases: Vec<f64>,
-    /// Room to work in, kept from one component to the next.
-    pub(super) desk: Desk,
-}
-
-/// Room to work in.
-#[derive(Debug, Default)]
-pub(super) struct Desk {
-    /// Thinned counts of the canary's pods, draw by draw.
-    pub(super) kept: Vec<u64>,
-    /// Events by baseline pod, and their score at one tilt.
-    pub(super) events: Vec<u64>,
-    pub(super) scores: Vec<f64>,
-    pub(super) baseline: Scores,
-    pub(super) canary: Scores,
+    /// The null intensity of a baseline pod's requests against its own, by pod and column.
+    intensities: Vec<f64>,
+    /// ψ by tilt.
+    psi: Lanes,
+    /// |ln ψ| of the furthest tilt, times the most that a count is raised.
+    strongest: f64,
+    /// The expected ψ of one event by baseline pod and column; none until asked for.
+    bases: Vec<Option<Lanes>>,
+    /// Kept from one component to the next for its memory.
+    pub(super) baseline: Baseline,
 }
 
 impl<'a> Comparison<'a> {
-    /// Compares counts among requests `n` at the null rate ratio `rate` and with these `tilts`.
+    /// Compares counts among requests `n` at the null rate ratio `rate` and with these `tilts`, at
+    /// most eight.
     pub fn new(who: &'a Participants, n: &'a Table, rate: f64, tilts: &'a [f64]) -> Self {
-        let thinning = who.exposed.iter().map(|&(before, now)| {
-            let intensity = before.map_or(rate, |ratio| rate * ratio);
-            let keep = if intensity <= UNTHINNED_MAX {
-                1.0
-            } else {
-                1.0 / intensity
-            };
-            (keep, rate * keep * now)
-        });
-        let thinning: Vec<(f64, f64)> = thinning.collect();
-        Self {
-            bases: vec![f64::NAN; tilts.len() * who.baseline.len() * thinning.len()],
+        let mut psi = [1.0; LANES];
+        for (psi, &tilt) in psi.iter_mut().zip(tilts) {
+            *psi = exp(tilt);
+        }
+        let places = who.baseline.len() * who.columns.len();
+        let mut comparison = Self {
             who,
             n,
             tilts,
-            less_one: tilts.iter().map(|&tilt| exp(tilt) - 1.0).collect(),
-            thinning,
-            desk: Desk::default(),
+            psi,
+            thinning: Vec::with_capacity(who.columns.len()),
+            intensities: Vec::with_capacity(places),
+            strongest: 0.0,
+            bases: vec![None; places],
+            baseline: Baseline::default(),
+        };
+        comparison.at(rate);
+        comparison
+    }
+
+    /// Compares at another null rate ratio.
+    pub fn at(&mut self, rate: f64) {
+        self.thinning.clear();
+        self.thinning
+            .extend(self.who.exposed.iter().map(|&(before, now)| {
+                let intensity = before.map_or(rate, |ratio| rate * ratio);
+                let keep = if intensity <= UNTHINNED_MAX {
+                    1.0
+                } else {
+                    1.0 / intensity
+                };
+                (keep, rate * keep * now)
+            }));
+        self.intensities.clear();
+        let mut raised: f64 = 1.0;
+        for &pod in &self.who.baseline {
+            let columns = self.thinning.iter().zip(self.who.columns.clone());
+            self.intensities.extend(columns.map(|(&(_, null), column)| {
+                let q = null / self.n.at(pod, column) as f64;
+                // Events without requests have no intensity to compare.
+                let q = if q.is_finite() { q } else { 1.0 };
+                raised = raised.max(q);
+                q
+            }));
         }
+        let furthest = |most: f64, tilt: &f64| most.max(tilt.abs());
+        self.strongest = raised.min(RAISED_MAX) * self.tilts.iter().fold(0.0, furthest);
+        self.bases.fill(None);
+    }
+
+    /// ψ by tilt.
+    pub(super) fn psi(&self) -> &Lanes {
+        &self.psi
+    }
+
+    /// |ln| of the weight of one event, at most.
+    pub(super) fn strongest(&self) -> f64 {
+        self.strongest
     }
 
     /// Who takes part.
@@ -183,42 +225,65 @@ impl<'a> Comparison<'a> {
     }
 
     /// Score of the baseline's pod number `at` among those that take part: ln of the expected ψ^k.
-    pub fn score(&mut self, k: &Table, at: usize, tilt: usize) -> f64 {
-        let Some(&pod) = self.who.baseline.get(at) else {
-            return 0.0;
-        };
-        let mut score = 0.0;
-        for (i, column) in self.who.columns.clone().enumerate() {
-            let events = k.at(pod, column);
-            if events > 0 {
-                score += events as f64 * self.base(pod, at, (i, column), tilt);
-            }
-        }
-        score
+    pub fn score(&self, k: &Table, at: usize, tilt: usize) -> f64 {
+        let ln_psi = self.tilts.get(tilt).copied().unwrap_or(0.0);
+        let less_one = exp(ln_psi) - 1.0;
+        let each = self.events(k, at).filter(|&(_, events)| events > 0);
+        let each = each.map(|(place, events)| {
+            let q = self.intensities.get(place).copied().unwrap_or(1.0);
+            let base = if q > 1.0 {
+                q.min(RAISED_MAX) * ln_psi
+            } else {
+                ln(1.0 + q * less_one)
+            };
+            events as f64 * base
+        });
+        each.sum()
     }
 
-    fn base(&mut self, pod: usize, at: usize, (i, column): (usize, usize), tilt: usize) -> f64 {
-        let index = (tilt * self.who.baseline.len() + at) * self.thinning.len() + i;
-        let known = self.bases.get(index).copied().unwrap_or(f64::NAN);
-        if !known.is_nan() {
+    /// The expected ψ^k of the baseline's pod number `at`, by tilt.
+    pub(super) fn weight(&mut self, k: &Table, at: usize) -> Lanes {
+        let columns = self.who.columns.clone();
+        let Some(&pod) = self.who.baseline.get(at) else {
+            return [1.0; LANES];
+        };
+        let mut weight = [1.0; LANES];
+        for (place, column) in (at * columns.len()..).zip(columns) {
+            let events = k.at(pod, column);
+            if events > 0 {
+                let base = self.base(place);
+                weight = lanes::product(&weight, &lanes::power(&base, events));
+            }
+        }
+        weight
+    }
+
+    /// A baseline pod's events by column, each with its place among the intensities.
+    fn events(&self, k: &Table, at: usize) -> impl Iterator<Item = (usize, u64)> {
+        let columns = self.who.columns.clone();
+        let pod = self.who.baseline.get(at).copied();
+        let places = (at * columns.len()..).zip(columns);
+        places.map(move |(place, column)| (place, pod.map_or(0, |pod| k.at(pod, column))))
+    }
+
+    /// The expected ψ of one event, by tilt.
+    fn base(&mut self, place: usize) -> Lanes {
+        if let Some(known) = self.bases.get(place).copied().flatten() {
             return known;
         }
-        let (ln_psi, less_one) = self
-            .tilts
-            .get(tilt)
-            .zip(self.less_one.get(tilt))
-            .map_or((0.0, 0.0), |(&ln_psi, &less_one)| (ln_psi, less_one));
-        let null = self.thinning.get(i).map_or(0.0, |&(_, null)| null);
-        let q = null / self.n.at(pod, column) as f64;
-        // Events without requests have no intensity to compare.
-        let q = if q.is_finite() { q } else { 1.0 };
-        let base = if q > 1.0 {
-            q.min(RAISED_MAX) * ln_psi
+        let q = self.intensities.get(place).copied().unwrap_or(1.0);
+        let mut base = [1.0; LANES];
+        if q > 1.0 {
+            for (base, tilt) in base.iter_mut().zip(self.tilts) {
+                *base = exp(q.min(RAISED_MAX) * tilt);
+            }
         } else {
-            ln(1.0 + q * less_one)
-        };
-        if let Some(place) = self.bases.get_mut(index) {
-            *place = base;
+            for (base, psi) in base.iter_mut().zip(&self.psi) {
+                *base += q * (psi - 1.0);
+            }
+        }
+        if let Some(place) = self.bases.get_mut(place) {
+            *place = Some(base);
         }
         base
     }

@@ -258,8 +258,9 @@ impl Errors {
         for component in &mut self.harm {
             component.step(k, &mut comparison, draw);
         }
+        let mut comparison = Comparison::new(&who, n, 1.0, &self.coarse);
         for (ratio, sums) in seen.ladder.harm(known) {
-            let mut comparison = Comparison::new(&who, n, ratio, &self.coarse);
+            comparison.at(ratio);
             counts::step(sums, Family::Count, k, &mut comparison, draw);
         }
     }

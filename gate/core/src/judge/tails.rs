@@ -53,6 +53,7 @@ pub(super) fn moved(edge: i32, shift: i32) -> i32 {
 pub(super) struct Tail<'a> {
     pub(super) total: u64,
     first: i32,
+    /// Requests in the last bucket, in the last two, and so on.
     above: &'a [u64],
 }
 
@@ -88,12 +89,11 @@ impl Place {
             },
         };
         let from = sums.len();
-        sums.extend_from_slice(&counts);
         let mut sum = 0u64;
-        for count in sums.iter_mut().skip(from).rev() {
-            sum = sum.saturating_add(*count);
-            *count = sum;
-        }
+        sums.extend(counts.iter().rev().map(|&count| {
+            sum = sum.saturating_add(count);
+            sum
+        }));
         Self {
             total: sum.saturating_add(zero),
             first,
@@ -113,8 +113,11 @@ impl Place {
 
 impl Tail<'_> {
     pub(super) fn above(&self, edge: i32) -> u64 {
-        let from = (i64::from(edge) + 1 - i64::from(self.first)).max(0) as usize;
-        self.above.get(from).copied().unwrap_or(0)
+        let below = (i64::from(edge) + 1 - i64::from(self.first)).max(0) as usize;
+        match self.above.len().checked_sub(below) {
+            None | Some(0) => 0,
+            Some(buckets) => self.above.get(buckets - 1).copied().unwrap_or(0),
+        }
     }
 
     /// The threshold of quantile `level`; none of no request.
@@ -138,7 +141,8 @@ impl Tail<'_> {
             return Some(ZERO);
         }
         // Few at the top end are above it, so it is near there.
-        let beyond = self.above.partition_point(|&above| above as f64 > allowed);
+        let few = self.above.partition_point(|&above| above as f64 <= allowed);
+        let beyond = self.above.len() - few;
         Some(self.first.saturating_add(beyond as i32).saturating_sub(1))
     }
 }

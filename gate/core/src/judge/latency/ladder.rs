@@ -3,9 +3,8 @@
 use super::super::interval::Interval;
 use super::super::tails::{Grid, Tails, moved};
 use super::{COARSE, LADDER_OBJECTIVE, Latency, SAFE_OBJECTIVE, explicit};
-use crate::evalue::counts;
+use crate::evalue::counts::{Baseline, Family};
 use crate::evalue::exposure::{Comparison, Draw, Participants};
-use crate::evalue::permutation::{self, Scores};
 use crate::evalue::table::Table;
 
 impl Latency {
@@ -23,26 +22,12 @@ impl Latency {
         };
         let mut comparison = Comparison::new(who, n, 1.0, &self.tilts.ladder);
         let mut k = tails.exceedances(0, |_| Some(edge));
-        let pods = who.canary.len();
-        let baseline = |tilt| {
-            let each = (0..who.baseline.len()).map(|at| comparison.score(&k, at, tilt));
-            let each: Vec<f64> = each.collect();
-            let mut scores = Scores::default();
-            scores.set(each.iter().copied(), pods);
-            scores
-        };
-        let baseline: Vec<Scores> = (0..self.tilts.ladder.len()).map(baseline).collect();
-        let (mut canary, mut kept) = (Scores::default(), Vec::new());
+        let mut baseline = Baseline::default();
+        baseline.set(Family::Count, &k, &mut comparison);
         let mut rung = |sums: &mut [f64], edge: i32, from: usize, objective: u64| {
             tails.canary_above(edge, &mut k);
-            comparison.keep(&k, Draw { objective, ..draw }, &mut kept);
-            let tilts = self.tilts.ladder.iter().zip(&baseline).skip(from);
-            for (sum, (tilt, baseline)) in sums.iter_mut().zip(tilts) {
-                *sum += counts::mean_of_draws(kept.chunks(pods), |kept| {
-                    canary.set(kept.iter().map(|&k| k as f64 * tilt), pods);
-                    permutation::log_e(baseline, &canary, who.choices)
-                });
-            }
+            let draw = Draw { objective, ..draw };
+            baseline.step((sums, from), &k, &comparison, draw);
         };
         for (ratio, sums) in self.ladder.harm(known) {
             if let Some(edge) = edge_beyond(grid, edge, ratio, true) {
