@@ -73,6 +73,21 @@ aa: ## how often the judge is wrong on real traffic, into tests/record/aa.json
 	cargo build --locked --release -p davy-agent -p davy-gate -p davy-tests --bin davy-agent --bin davy-gate --bin davy-aa
 	$${CARGO_TARGET_DIR:-target}/release/davy-aa --minutes $(AA_MINUTES) --splits $(AA_SPLITS) $(AA_FLAGS)
 
+# aarch64 runs under qemu where the machine is another one; the linker is Rust's own, since the judge
+# has no C in it.
+.PHONY: machines
+machines: export CARGO_TARGET_AARCH64_UNKNOWN_LINUX_MUSL_LINKER := rust-lld
+machines: export CARGO_TARGET_AARCH64_UNKNOWN_LINUX_MUSL_RUNNER := $(if $(filter aarch64,$(ARCH)),,qemu-aarch64)
+machines: ## the same verdicts, bit for bit, on glibc and musl, x86-64 and aarch64 (qemu)
+	@rustup -q target add $(MUSL) aarch64-unknown-linux-musl
+	@[ $(ARCH) = aarch64 ] || command -v qemu-aarch64 >/dev/null || { \
+	  if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then apt-get update -qq && apt-get install -y -qq qemu-user; \
+	  else echo "qemu-aarch64 is missing: install the package qemu-user" >&2; exit 1; fi; }
+	cargo test --locked -p davy-gate-sim --test portable
+	cargo test --locked -p davy-gate-sim --test portable --target $(MUSL)
+	cargo test --locked -p davy-gate-sim --test portable --target aarch64-unknown-linux-musl
+	cargo test --locked -p davy-gate-sim --test portable --release
+
 .PHONY: bench
 bench: build ## benches of every stage, and the agent beside the OpenTelemetry Collector
 	cargo bench --locked -p davy-benches

@@ -35,6 +35,8 @@ pub struct Traffic {
     pub error_cluster: u64,
     /// Distribution of latency.
     pub shape: Shape,
+    /// Factor on the latency of both arms.
+    pub latency: f64,
     /// What latency is counted in.
     pub buckets: Buckets,
     /// Routes, each with an equal share of the requests and a latency of its own, at least 1: the
@@ -124,6 +126,7 @@ pub const QUIET: Traffic = Traffic {
     errors: 0.0012,
     error_cluster: 1,
     shape: Shape::LogNormal,
+    latency: 1.0,
     buckets: Buckets::Exponential(5),
     routes: 1,
     cpu_seconds: 0.004,

@@ -20,6 +20,8 @@ const INTERVALS_MAX: usize = 512;
 const CONTENTS_MAX: usize = 128;
 /// Most starts of a process that are remembered; the oldest are dropped.
 const STARTS_MAX: usize = 256;
+/// Nanoseconds of a second.
+const NANOS: f64 = 1e9;
 /// Longest window in cells whose span counts as covered: an OTLP reader's minute.
 const SPAN_CELLS_MAX: u64 = 24;
 
@@ -117,9 +119,13 @@ impl Pod {
             cpu_seconds: None,
             cpu_limit_cores: None,
         };
+        let mut cpu = None;
         for window in cell.windows.into_values() {
+            cpu = cpu_nanos(&window)
+                .map_or(cpu, |more| Some(cpu.unwrap_or(0u64).saturating_add(more)));
             add(&mut closed, window);
         }
+        closed.cpu_seconds = cpu.map(|nanos| nanos as f64 / NANOS);
         // A cell that is only spanned by a longer window has no evidence of its own.
         (!closed.routes.is_empty() || closed.cpu_seconds.is_some() || coverage > 0.0)
             .then_some(closed)
@@ -272,9 +278,16 @@ fn add(cell: &mut PodCell, window: Window) {
         }
     }
     if let Some(cpu) = window.cpu {
-        cell.cpu_seconds = Some(cell.cpu_seconds.unwrap_or(0.0) + cpu.seconds);
         cell.cpu_limit_cores = cpu.limit_cores.or(cell.cpu_limit_cores);
     }
+}
+
+/// CPU time of a window in whole nanoseconds: summed so, it does not matter into how many windows
+/// it was split.
+fn cpu_nanos(window: &Window) -> Option<u64> {
+    window
+        .cpu
+        .map(|cpu| libm::round(cpu.seconds * NANOS) as u64)
 }
 
 /// Share of a cell that intervals cover together.

@@ -1,3 +1,5 @@
+use std::time::Duration;
+
 use davy_proto::window::{Cpu, Explicit, Latency, Route, Source, Version};
 use proptest::prelude::*;
 
@@ -317,18 +319,76 @@ proptest! {
             state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
             mixed.swap(at, (state >> 33) as usize % (at + 1));
         }
-        let cells = |windows: &[Window]| {
-            let mut grid = Grid::new();
-            for window in windows {
-                grid.take(window);
-            }
-            let mut found = Vec::new();
-            while let Some(cell) = grid.close(UnixNanos::from_seconds(200)) {
-                found.push(cell);
-                if found.len() > 30 { break; }
-            }
-            found
-        };
         prop_assert_eq!(cells(&plain), cells(&mixed));
     }
+
+    /// Guarantees: windows split anywhere inside a cell are the same cell, to the bit.
+    #[test]
+    fn splits_within_a_cell_change_nothing(
+        windows in prop::collection::vec((0..3_usize, 0..400_u64, 0..5_000_000_000_u64), 1..12),
+        cuts in prop::collection::vec(
+            (any::<prop::sample::Index>(), 1..5_000_000_000_u64, 0.0..=1.0), 0..20,
+        ),
+    ) {
+        let whole = windows.iter().enumerate().map(|(at, &(pod, n, cpu))| {
+            let at = 100 + 5 * at as u64;
+            let mut window = window("v1", ["a", "b", "c"][pod], at, at + 5, n);
+            window.cpu = Some(Cpu { seconds: cpu as f64 / 1e9, limit_cores: Some(2.0) });
+            window
+        });
+        let whole: Vec<Window> = whole.collect();
+        let mut parts = whole.clone();
+        for (at, offset, share) in cuts {
+            let at = at.index(parts.len());
+            let (first, second) = split(&parts[at], offset, share);
+            parts[at] = first;
+            parts.extend(second);
+        }
+        prop_assert_eq!(cells(&whole), cells(&parts));
+    }
+}
+
+/// Splits a window so many nanoseconds after its cell's start; counts and CPU by `share`.
+fn split(window: &Window, offset: u64, share: f64) -> (Window, Option<Window>) {
+    let cell = window.end.nanos().div_ceil(5_000_000_000) - 1;
+    let cut = UnixNanos::from_seconds(cell * 5).plus(Duration::from_nanos(offset));
+    if cut <= window.start || cut >= window.end {
+        return (window.clone(), None);
+    }
+    let (mut first, mut second) = (window.clone(), window.clone());
+    (first.end, second.start) = (cut, cut);
+    let requests = window.routes[0].requests;
+    let taken = (requests as f64 * share) as u64;
+    let counts = |n: u64| {
+        Latency::Explicit(Explicit {
+            bounds_seconds: vec![0.1],
+            counts: vec![n, 0],
+        })
+    };
+    for (part, n) in [(&mut first, taken), (&mut second, requests - taken)] {
+        part.routes[0].requests = n;
+        part.routes[0].latency = Some(counts(n));
+    }
+    let nanos = (window.cpu.unwrap().seconds * 1e9).round();
+    let taken = (nanos * share).floor();
+    for (part, nanos) in [(&mut first, taken), (&mut second, nanos - taken)] {
+        part.cpu.as_mut().unwrap().seconds = nanos / 1e9;
+    }
+    (first, Some(second))
+}
+
+/// Everything that closes.
+fn cells(windows: &[Window]) -> Vec<(u64, BTreeMap<Arm, ArmCell>)> {
+    let mut grid = Grid::new();
+    for window in windows {
+        grid.take(window);
+    }
+    let mut found = Vec::new();
+    while let Some(cell) = grid.close(UnixNanos::from_seconds(200)) {
+        found.push(cell);
+        if found.len() > 30 {
+            break;
+        }
+    }
+    found
 }

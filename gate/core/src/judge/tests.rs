@@ -361,6 +361,19 @@ fn bits(all: &[Assessment]) -> Vec<u64> {
         .collect()
 }
 
+/// Moves all latency by so many buckets.
+fn moved(mut cell: Cell, by: i32) -> Cell {
+    let pods = cell.baseline.iter_mut().chain(&mut cell.canary);
+    for route in pods.flat_map(|pod| pod.routes.values_mut()) {
+        if let Sketch::Exponential(e) = &route.latency {
+            let counts = e.counts().to_vec();
+            let moved = Sketch::exponential(e.scale(), e.zero_count(), e.offset() + by, counts);
+            route.latency = moved.expect("it fits");
+        }
+    }
+    cell
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(32))]
 
@@ -377,6 +390,14 @@ proptest! {
             cell.canary.reverse();
         }
         prop_assert_eq!(bits(&found), bits(&judged(&turned)));
+    }
+
+    /// Guarantees: latency of both arms scaled by whole buckets changes no test.
+    #[test]
+    fn scale_of_latency_changes_nothing(cells in any_cells(), by in -60..60_i32) {
+        let found = judged(&cells);
+        let scaled: Vec<Cell> = cells.into_iter().map(|cell| moved(cell, by)).collect();
+        prop_assert_eq!(bits(&found), bits(&judged(&scaled)));
     }
 
     #[test]

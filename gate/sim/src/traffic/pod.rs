@@ -77,7 +77,7 @@ impl Pod {
         } else {
             1.0
         };
-        let moment = self.moment(age, weather);
+        let moment = self.moment(age, weather, world.traffic);
         let mut routes = BTreeMap::new();
         let mut requests = 0;
         for (index, route) in world.routes.iter().enumerate() {
@@ -123,7 +123,7 @@ impl Pod {
         }
     }
 
-    fn moment(&self, age: u64, weather: Weather) -> Moment {
+    fn moment(&self, age: u64, weather: Weather, traffic: &Traffic) -> Moment {
         let minutes = age as f64 * CELL / 60.0;
         let leak = 1.0 + self.change.leak * minutes;
         let cold = if self.change.cold {
@@ -132,7 +132,7 @@ impl Pod {
             1.0
         };
         let noisy = if self.noisy { 1.3 } else { 1.0 };
-        let factor = self.change.latency * leak * cold * noisy;
+        let factor = traffic.latency * self.change.latency * leak * cold * noisy;
         Moment {
             load: weather.load,
             octaves: (weather.log_latency + self.differ) / std::f64::consts::LN_2
