@@ -54,11 +54,22 @@ impl Kept {
         let mut native_buckets = 0;
         while at < text.len() {
             let rest = text.get(at..).unwrap_or_default();
-            let found = match self.segments.get(next) {
-                Some(segment) if begins(segment, rest, self.format) => Some(next),
-                _ => self.find(rest, &mut used, plan),
-            };
-            if let Some(index) = found {
+            // Nearly always the next part is the one that came next before.
+            let is_next = self.segments.get(next).is_some_and(|s| !s.ops.is_empty());
+            if is_next
+                && let Some(length) =
+                    self.keep(next, buffer, rest, context, (plan, staged, &mut changes))
+            {
+                used.note(next);
+                next += 1;
+                at += length;
+                continue;
+            }
+            let segment = self.segments.get(next);
+            if segment.is_some_and(|segment| begins(segment, rest, self.format)) {
+                // It begins as it did, and has to be read.
+                next += 1;
+            } else if let Some(index) = self.find(rest, &mut used, plan) {
                 next = index + 1;
                 if let Some(length) =
                     self.keep(index, buffer, rest, context, (plan, staged, &mut changes))
@@ -123,7 +134,7 @@ impl Kept {
         begins(segment, rest, self.format).then_some(index)
     }
 
-    /// Walks a part that begins as it did; returns its length, or none when it has to be read.
+    /// Walks a part; returns its length, or none when it is another one or has to be read.
     fn keep(
         &self,
         index: usize,
@@ -161,6 +172,7 @@ impl Kept {
                 return Some(skipped + length);
             }
             Walked::All(length) => (segment.ops.len(), length),
+            Walked::Until(0, _) => return None,
             Walked::Until(op, at) => (op, at),
             Walked::Value => return None,
         };
