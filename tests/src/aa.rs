@@ -19,11 +19,10 @@ mod split;
 mod tally;
 mod trouble;
 
+use std::fs;
 use std::path::{Path, PathBuf};
-use std::{env, fs};
 
 use anyhow::Context;
-use davy_agent_core::buildinfo;
 
 use crate::kit::peers;
 use evidence::Evidence;
@@ -109,9 +108,4 @@ fn judged(options: &Options, store: &Path) -> anyhow::Result<()> {
 
 fn default_out() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("record/aa.json")
-}
-
-/// The commit that runs: as `make` says, else as the build said.
-fn commit() -> String {
-    env::var("DAVY_COMMIT").unwrap_or_else(|_| buildinfo::COMMIT.to_owned())
 }

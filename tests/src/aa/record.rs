@@ -13,9 +13,9 @@ use tokio::time::{Instant, interval};
 
 use super::fleet::{ALIKE, ALIKE_INSTANCES, Fleet, WORSE};
 use super::trouble::{self, Kind};
-use super::{ABOUT, Options, WINDOWS, commit};
+use super::{ABOUT, Options, WINDOWS};
 use crate::kit::load::{Load, Plan, Schedule, Tally};
-use crate::kit::machine::{Machine, load_average};
+use crate::kit::machine::{Machine, commit, load_average};
 
 /// Requests a second to each instance: 200 for 4+1.
 pub(super) const RATE_EACH: f64 = 40.0;

@@ -9,13 +9,14 @@ use davy_gate_sim::tally::Share;
 use davy_proto::verdict::Verdict;
 use serde::Serialize;
 
+use super::Options;
 use super::evidence::Evidence;
 use super::fleet::{ALIKE, ALIKE_INSTANCES};
 use super::judge::{Group, Judged, policy};
 use super::record::{Recording, Seen};
 use super::split::Span;
 use super::tally::Tally;
-use super::{Options, commit};
+use crate::kit::machine::commit;
 
 /// Most wrong verdicts that are told one by one.
 const WRONG_MAX: usize = 40;

@@ -1,17 +1,18 @@
-//! The machine that something is measured on, and how busy it was.
+//! The machine that something is recorded on, and how busy it was.
 
-use std::fs;
+use std::{env, fs};
 
+use davy_agent_core::buildinfo;
 use serde::{Deserialize, Serialize};
 
 /// What Linux says of itself.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 pub struct Machine {
-    /// Processors that may be used.
+    /// Logical processors.
     pub cores: usize,
-    /// The model's name.
+    /// Their model.
     pub cpu: String,
-    /// Linux's release.
+    /// Release of Linux.
     pub kernel: String,
 }
 
@@ -32,6 +33,11 @@ impl Machine {
             kernel: kernel.trim().to_owned(),
         })
     }
+}
+
+/// The commit that runs: as `make` says, else as the build said.
+pub fn commit() -> String {
+    env::var("DAVY_COMMIT").unwrap_or_else(|_| buildinfo::COMMIT.to_owned())
 }
 
 /// Processes that ran or wanted to, over the last minute; none where that can't be read.

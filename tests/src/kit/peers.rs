@@ -14,6 +14,8 @@ use anyhow::{Context, bail};
 
 /// Module and version of Prometheus 3.16.
 const PROMETHEUS: &str = "github.com/prometheus/prometheus/cmd/prometheus@v0.316.0";
+/// Module and version of vmagent.
+const VMAGENT: &str = "github.com/VictoriaMetrics/VictoriaMetrics/app/vmagent@v1.151.0";
 /// What builds a Collector; its version is that of the parts in `peers/collector/*.yaml`.
 const COLLECTOR_BUILDER: &str = "go.opentelemetry.io/collector/cmd/builder@v0.165.0";
 /// Python's OpenTelemetry: the SDK, its exporters for gRPC and HTTP, and with them OTLP's messages.
@@ -132,6 +134,10 @@ pub fn collector(collector: Collector) -> anyhow::Result<PathBuf> {
 ///
 /// When Go fails; its output is in the error.
 pub fn go_install(package: &str, tags: &str) -> anyhow::Result<PathBuf> {
+    install(package, tags, false)
+}
+
+fn install(package: &str, tags: &str, cgo: bool) -> anyhow::Result<PathBuf> {
     let cache = cache()?;
     let path = package.split('@').next().unwrap_or(package);
     let name = path.rsplit('/').next().unwrap_or(path);
@@ -148,7 +154,7 @@ pub fn go_install(package: &str, tags: &str) -> anyhow::Result<PathBuf> {
         ]);
         run(install
             .env("GOBIN", cache.join("bin"))
-            .env("CGO_ENABLED", "0"))
+            .env("CGO_ENABLED", if cgo { "1" } else { "0" }))
     })?;
     Ok(binary)
 }
@@ -160,6 +166,15 @@ pub fn go_install(package: &str, tags: &str) -> anyhow::Result<PathBuf> {
 /// When Go fails; its output is in the error.
 pub fn prometheus() -> anyhow::Result<PathBuf> {
     go_install(PROMETHEUS, "remove_all_sd")
+}
+
+/// vmagent 1.151, with C's zstd as its own releases have it; needs a C compiler.
+///
+/// # Errors
+///
+/// When Go fails; its output is in the error.
+pub fn vmagent() -> anyhow::Result<PathBuf> {
+    install(VMAGENT, "", true)
 }
 
 /// A Python with OpenTelemetry's SDK, exporters and OTLP messages.
