@@ -12,7 +12,7 @@ export DAVY_BUILD_TIME ?= $(shell git log -1 --format=%cI 2>/dev/null)
 
 .PHONY: help
 help: ## what each target does
-	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 .PHONY: demo
 demo: ## watch a good release approved and a bad one rolled back, on a real Go app
@@ -92,3 +92,12 @@ machines: ## the same verdicts, bit for bit, on glibc and musl, x86-64 and aarch
 bench: build ## benches of every stage, and the agent beside the OpenTelemetry Collector
 	cargo bench --locked -p davy-benches
 	cargo run --locked -p davy-side-by-side
+
+# All four side by side for ten minutes a size of page, then each alone at its limit: 35 minutes.
+.PHONY: bench-scrape
+bench-scrape: build ## what a scrape costs, beside three others, into tests/record/scrape.json
+	cargo run --locked -p davy-scrape-beside -- $(BENCH_FLAGS)
+
+.PHONY: callgrind
+callgrind: ## instructions a sample, as valgrind counts them
+	cargo run --locked --profile bench -p davy-benches --example instructions

@@ -49,44 +49,62 @@ impl Ring {
 /// three quarters of the samples, counters by article with most of the others, gauges. `gone` per
 /// cent of the series of each are missing, others on each page.
 pub fn shop(samples: usize, gone: usize) -> Ring {
-    let histograms = samples * 3 / 4 / HISTOGRAM_SAMPLES;
-    let counters = (samples - histograms * HISTOGRAM_SAMPLES) * 9 / 10;
-    let gauges = samples - histograms * HISTOGRAM_SAMPLES - counters;
-    let there = move |index: usize, step: usize| (index + step * gone) % 100 >= gone;
-    let mut pages = Vec::new();
-    for step in 0..PAGES {
-        let mut page = String::new();
-        page += "# HELP http_server_request_duration_seconds Duration of requests.\n";
-        page += "# TYPE http_server_request_duration_seconds histogram\n";
-        for index in (0..histograms).filter(|index| there(*index, step)) {
-            histogram(&mut page, (index, histograms), step);
-        }
-        page += "# HELP shop_articles_sold_total Articles sold, by article.\n";
-        page += "# TYPE shop_articles_sold_total counter\n";
-        for index in (0..counters).filter(|index| there(*index, step)) {
-            let value = 1000 + index * 37 % 5000 + step * (1 + index % 7);
-            let labels = format!("article=\"{index:06}\",warehouse=\"berlin-{}\"", index % 4);
-            page += &format!("shop_articles_sold_total{{{labels}}} {value}\n");
-        }
-        page += "# HELP shop_stock_ratio Share of the stock that is left, by article.\n";
-        page += "# TYPE shop_stock_ratio gauge\n";
-        for index in (0..gauges).filter(|index| there(*index, step)) {
-            let value = (index * 7919 + step * 104_729) % 100_000;
-            let value = value as f64 / 1e5 + 1.0;
-            page += &format!("shop_stock_ratio{{article=\"{index:06}\"}} {value}\n");
-        }
-        pages.push(page.into_bytes());
-    }
+    let (histograms, counters, gauges) = shares(samples);
     let least = |all: usize| {
-        let count = |step| (0..all).filter(|index| there(*index, step)).count();
+        let count = |step| {
+            (0..all)
+                .filter(|index| is_there(*index, step, gone))
+                .count()
+        };
         (0..PAGES).map(count).min().unwrap_or_default()
     };
     let (histograms, others) = (least(histograms), least(counters) + least(gauges));
     Ring {
-        pages,
+        pages: (0..PAGES)
+            .map(|step| shop_page(samples, gone, step))
+            .collect(),
         samples: histograms * HISTOGRAM_SAMPLES + others,
         points: histograms + others,
     }
+}
+
+/// The page of one scrape of [`shop`]; counters grow for as long as there are steps.
+pub fn shop_page(samples: usize, gone: usize, step: usize) -> Vec<u8> {
+    let (histograms, counters, gauges) = shares(samples);
+    let there = |all: usize| (0..all).filter(|index| is_there(*index, step, gone));
+    let mut page = String::new();
+    page += "# HELP http_server_request_duration_seconds Duration of requests.\n";
+    page += "# TYPE http_server_request_duration_seconds histogram\n";
+    for index in there(histograms) {
+        histogram(&mut page, (index, histograms), step);
+    }
+    page += "# HELP shop_articles_sold_total Articles sold, by article.\n";
+    page += "# TYPE shop_articles_sold_total counter\n";
+    for index in there(counters) {
+        let value = 1000 + index * 37 % 5000 + step * (1 + index % 7);
+        let labels = format!("article=\"{index:06}\",warehouse=\"berlin-{}\"", index % 4);
+        page += &format!("shop_articles_sold_total{{{labels}}} {value}\n");
+    }
+    page += "# HELP shop_stock_ratio Share of the stock that is left, by article.\n";
+    page += "# TYPE shop_stock_ratio gauge\n";
+    for index in there(gauges) {
+        let value = (index * 7919 + step * 104_729) % 100_000;
+        let value = value as f64 / 1e5 + 1.0;
+        page += &format!("shop_stock_ratio{{article=\"{index:06}\"}} {value}\n");
+    }
+    page.into_bytes()
+}
+
+/// How many points of the histogram, counters and gauges make so many samples.
+fn shares(samples: usize) -> (usize, usize, usize) {
+    let histograms = samples * 3 / 4 / HISTOGRAM_SAMPLES;
+    let others = samples - histograms * HISTOGRAM_SAMPLES;
+    let counters = others * 9 / 10;
+    (histograms, counters, others - counters)
+}
+
+fn is_there(index: usize, step: usize, gone: usize) -> bool {
+    (index + step * gone) % 100 >= gone
 }
 
 /// Writes a point of the histogram; client libraries sort them by labels.

@@ -1,0 +1,92 @@
+//! Instructions a sample, as callgrind counts them: the same on a busy machine as on an idle one.
+//!
+//! Each path runs twice in a process of its own, for few and for more scrapes; the difference is
+//! what scrapes alone take. Needs Valgrind.
+
+use std::hint::black_box;
+use std::process::Command;
+
+use anyhow::{Context, bail, ensure};
+use davy_agent_core::exposition::{Options, parse};
+use davy_agent_core::template::Template;
+use davy_agent_core::translate::{Identity, ScrapeStats, Translator};
+use davy_benches::ring::{self, Ring};
+
+/// Scrapes of the two runs; both begin with one that nothing was known before.
+const SCRAPES: [usize; 2] = [3, 13];
+const PAGES: [(&str, &str); 3] = [
+    ("shop", "10,000 series of a shop"),
+    ("moving", "the same, 1 % come and go each scrape"),
+    ("goapp", "`goapp.prom`, a small Go program's page"),
+];
+const PATHS: [&str; 2] = ["steady", "slow"];
+
+fn main() -> anyhow::Result<()> {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    match arguments.as_slice() {
+        [page, path, scrapes] => scrape(&ring_of(page)?, path, scrapes.parse()?),
+        _ => table(),
+    }
+}
+
+fn table() -> anyhow::Result<()> {
+    println!("| instructions a sample | steady | slow path |\n|---|---|---|");
+    for (page, what) in PAGES {
+        let samples = ring_of(page)?.samples() as u64;
+        let each = PATHS.map(|path| {
+            let [few, more] = SCRAPES.map(|scrapes| counted(page, path, scrapes));
+            let between = (SCRAPES[1] - SCRAPES[0]) as u64;
+            anyhow::Ok((more? - few?) / (between * samples))
+        });
+        let [steady, slow] = each;
+        println!("| {what} | {} | {} |", steady?, slow?);
+    }
+    Ok(())
+}
+
+/// Instructions of a process that scrapes so often.
+fn counted(page: &str, path: &str, scrapes: usize) -> anyhow::Result<u64> {
+    let mut command = Command::new("valgrind");
+    command.args(["--tool=callgrind", "--callgrind-out-file=/dev/null"]);
+    command.arg(std::env::current_exe()?);
+    command.args([page, path, &scrapes.to_string()]);
+    let output = command
+        .output()
+        .context("start valgrind: is it installed?")?;
+    let said = String::from_utf8_lossy(&output.stderr);
+    ensure!(output.status.success(), "{command:?}: {said}");
+    let collected = said.rsplit("Collected : ").next();
+    let collected = collected.and_then(|rest| rest.split_whitespace().next()?.parse().ok());
+    collected.with_context(|| format!("no count in: {said}"))
+}
+
+fn ring_of(page: &str) -> anyhow::Result<Ring> {
+    Ok(match page {
+        "shop" => ring::shop(10_000, 0),
+        "moving" => ring::shop(10_000, 1),
+        "goapp" => ring::program(include_str!("../../tests/corpora/goapp.prom")),
+        other => bail!("no page {other}"),
+    })
+}
+
+fn scrape(ring: &Ring, path: &str, scrapes: usize) -> anyhow::Result<()> {
+    let mut template = Template::new(Identity::default());
+    let mut translator = Translator::new(Identity::default());
+    let stats = ScrapeStats::default();
+    for step in 0..scrapes {
+        let (page, at) = (black_box(ring.page(step)), step as u64);
+        let items = match path {
+            "steady" => {
+                let scraped = template.translate(page, None, &Options::LENIENT, at, &stats)?;
+                scraped.payload.items
+            }
+            "slow" => {
+                let page = parse(page, None, &Options::LENIENT)?;
+                translator.translate(&page, at, &stats).payload.items
+            }
+            other => bail!("no path {other}"),
+        };
+        ensure!(items >= ring.points() as u64, "{items} points");
+    }
+    Ok(())
+}
