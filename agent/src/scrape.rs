@@ -165,8 +165,11 @@ impl Scraper {
         let started = clock::monotonic();
         let fetched = self.fetch().await;
         let took = clock::monotonic().duration_since(started);
-        let read =
-            fetched.and_then(|fetched| self.read(&fetched, at, took).map_err(ScrapeError::Page));
+        let read = fetched.and_then(|fetched| {
+            let read = self.read(&fetched, at, took);
+            self.client.give_back(fetched);
+            read.map_err(ScrapeError::Page)
+        });
         let failed = read
             .as_ref()
             .err()

@@ -48,6 +48,7 @@ mod names;
 mod number;
 mod plain;
 mod resync;
+mod same;
 mod segment;
 mod split;
 #[cfg(test)]

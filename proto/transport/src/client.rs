@@ -21,10 +21,10 @@ use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 
 use crate::body::{Pieces, ReadError, chain, read};
-use crate::encoding::{Encoding, Inflate, InflateError};
+use crate::encoding::{Encoding, Inflate, InflateError, Packer};
 use crate::frame::{self, FrameError, Unary};
 use crate::outcome::{Cause, Outcome, SendError};
-use crate::{Body, ClientTls, Compression, Endpoint, Media, Protocol, TlsError, Token, compress};
+use crate::{Body, ClientTls, Compression, Endpoint, Media, Protocol, TlsError, Token};
 
 /// Largest response read, as the specification recommends, in bytes.
 const RESPONSE_BYTES_MAX: usize = 4 << 20;
@@ -114,6 +114,7 @@ impl Encoded {
 pub struct Client {
     http: legacy::Client<HttpsConnector<HttpConnector>, Pieces>,
     config: ClientConfig,
+    packer: Packer,
     headers: HeaderMap,
     now: fn() -> SystemTime,
 }
@@ -136,6 +137,7 @@ impl Client {
         }
         Ok(Self {
             http: connections(&config)?,
+            packer: Packer::new(config.compression),
             config,
             headers,
             now,
@@ -163,7 +165,7 @@ impl Client {
         let bytes = match body {
             Body::Json(bytes) | Body::Protobuf(bytes) => bytes,
         };
-        let bytes = compress(bytes, compression).map_err(|error| {
+        let bytes = self.packer.pack(bytes).map_err(|error| {
             let problem = error.to_string();
             SendError::local(Cause::Request { problem }, true)
         })?;

@@ -1,8 +1,10 @@
 //! Compression of bodies, capped: a bomb stops at the limit, not at the memory's end.
 
+use std::fmt;
 use std::io::{self, Write};
+use std::sync::{Mutex, PoisonError};
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use flate2::write::{GzDecoder, GzEncoder, ZlibDecoder};
 use zstd::stream::raw::DParameter;
 use zstd::stream::zio;
@@ -77,6 +79,40 @@ pub fn compress(bytes: Bytes, compression: Compression) -> io::Result<Bytes> {
     }
 }
 
+/// Packs one body after the other, with zstd's tables kept in between: 0.1 to 1 MB, which would
+/// otherwise be got from the system and given back each time.
+pub(crate) struct Packer {
+    compression: Compression,
+    zstd: Mutex<Option<zstd::bulk::Compressor<'static>>>,
+}
+
+impl Packer {
+    /// Packs by `compression`; nothing is allocated yet.
+    pub(crate) const fn new(compression: Compression) -> Self {
+        let zstd = Mutex::new(None);
+        Self { compression, zstd }
+    }
+
+    /// As [`compress`].
+    pub(crate) fn pack(&self, bytes: Bytes) -> io::Result<Bytes> {
+        if self.compression != Compression::Zstd {
+            return compress(bytes, self.compression);
+        }
+        let mut kept = self.zstd.lock().unwrap_or_else(PoisonError::into_inner);
+        let compressor = match kept.as_mut() {
+            Some(compressor) => compressor,
+            None => kept.insert(zstd::bulk::Compressor::new(ZSTD_LEVEL)?),
+        };
+        compressor.compress(&bytes).map(exact)
+    }
+}
+
+impl fmt::Debug for Packer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Packer").field(&self.compression).finish()
+    }
+}
+
 /// How a peer packed a body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Encoding {
@@ -141,8 +177,13 @@ enum Decoder {
 impl Inflate {
     /// Starts a body that may have `limit` bytes when unpacked.
     pub(crate) fn new(encoding: Encoding, limit: usize) -> io::Result<Self> {
+        Self::into(BytesMut::new(), encoding, limit)
+    }
+
+    /// The same, into an empty buffer that may have its memory already.
+    pub(crate) fn into(bytes: BytesMut, encoding: Encoding, limit: usize) -> io::Result<Self> {
         let sink = Capped {
-            bytes: Vec::new(),
+            bytes,
             limit,
             overflowed: false,
         };
@@ -180,10 +221,15 @@ impl Inflate {
         self.sink().bytes.len()
     }
 
-    /// Ends the body; an empty one is empty, however it is said to be packed.
+    /// Ends the body, in as much memory as it takes.
     pub(crate) fn finish(self) -> Result<Bytes, InflateError> {
+        self.finish_buffer().map(|bytes| exact(bytes.into()))
+    }
+
+    /// Ends the body; an empty one is empty, however it is said to be packed.
+    pub(crate) fn finish_buffer(self) -> Result<BytesMut, InflateError> {
         if !self.started {
-            return Ok(Bytes::new());
+            return Ok(BytesMut::new());
         }
         let limit = self.limit;
         let overflowed = self.sink().overflowed;
@@ -197,7 +243,7 @@ impl Inflate {
             },
         };
         match finished {
-            Ok(sink) => Ok(exact(sink.bytes)),
+            Ok(sink) => Ok(sink.bytes),
             Err(error) if overflowed || error.kind() == io::ErrorKind::FileTooLarge => {
                 Err(InflateError::TooLarge { limit })
             }
@@ -261,10 +307,10 @@ impl Members {
     }
 }
 
-/// A vector that refuses to grow past its limit.
+/// A buffer that refuses to grow past its limit.
 #[derive(Default)]
 struct Capped {
-    bytes: Vec<u8>,
+    bytes: BytesMut,
     limit: usize,
     overflowed: bool,
 }

@@ -7,9 +7,10 @@
 mod access;
 mod url;
 
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use http::header::{ACCEPT, ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_TYPE, USER_AGENT};
 use http::{HeaderMap, HeaderName, HeaderValue, Request};
 use hyper_rustls::HttpsConnector;
@@ -27,6 +28,9 @@ pub use url::{PageUrl, PageUrlError};
 
 /// Prometheus tells its targets how long it will wait; exporters heed it.
 const TIMEOUT_HEADER: HeaderName = HeaderName::from_static("x-prometheus-scrape-timeout-seconds");
+
+/// A buffer of this many bytes is kept, whatever it was last used for.
+const SPARE_BYTES_MIN: usize = 64 << 10;
 
 /// What is asked for over a network: zstd costs the app least, and gzip is what all know.
 const PACKED: HeaderValue = HeaderValue::from_static("zstd, gzip;q=0.9, deflate;q=0.5");
@@ -110,6 +114,8 @@ pub enum FetchError {
 pub struct PageClient {
     http: legacy::Client<HttpsConnector<HttpConnector>, Pieces>,
     options: PageOptions,
+    /// The memory of the page before, for the next one.
+    spare: Mutex<BytesMut>,
 }
 
 impl PageClient {
@@ -127,8 +133,27 @@ impl PageClient {
         builder
             .pool_timer(TokioTimer::new())
             .pool_max_idle_per_host(1);
-        let http = builder.build(connector);
-        Ok(Self { http, options })
+        Ok(Self {
+            http: builder.build(connector),
+            options,
+            spare: Mutex::default(),
+        })
+    }
+
+    /// Takes a page's memory for the next page, if nobody else has the page and most of it was used.
+    pub fn give_back(&self, page: Page) {
+        let Ok(mut buffer) = page.body.try_into_mut() else {
+            return;
+        };
+        // Growing doubles; what is far more is of a page that was larger once.
+        if buffer.capacity() <= (4 * buffer.len()).max(SPARE_BYTES_MIN) {
+            buffer.clear();
+            *self.spare() = buffer;
+        }
+    }
+
+    fn spare(&self) -> std::sync::MutexGuard<'_, BytesMut> {
+        self.spare.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Gets a page within `timeout`.
@@ -157,7 +182,7 @@ impl PageClient {
         let packing = packing.ok_or_else(|| FetchError::Encoding {
             encoding: encoding.clone(),
         })?;
-        let inflate = Inflate::new(packing, limit);
+        let inflate = Inflate::into(std::mem::take(&mut *self.spare()), packing, limit);
         let mut inflate = inflate.map_err(|error| unreachable(error.to_string()))?;
         let refused = |error| match error {
             InflateError::Corrupt => FetchError::Corrupt {
@@ -173,7 +198,7 @@ impl PageClient {
         })?;
         Ok(Page {
             content_type: text(&head.headers, CONTENT_TYPE),
-            body: inflate.finish().map_err(refused)?,
+            body: inflate.finish_buffer().map_err(refused)?.freeze(),
         })
     }
 

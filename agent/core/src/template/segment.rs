@@ -5,7 +5,7 @@ use crate::payload::walk::varint;
 use crate::translate::{Notes, whole};
 
 use super::message::DEPTH_MAX;
-use super::{number, wire};
+use super::{number, same, wire};
 
 /// What the value at the end of a literal is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -160,7 +160,7 @@ impl Segment {
             let Some((literal, others)) = literals.split_at_checked(op.literal as usize) else {
                 return Walked::Value;
             };
-            let Some(after) = rest.strip_prefix(literal) else {
+            let Some(after) = same::behind(rest, literal) else {
                 return Walked::Until(index, text.len() - rest.len());
             };
             literals = others;

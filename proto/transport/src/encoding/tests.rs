@@ -121,6 +121,13 @@ fn what_is_sent_can_be_read() {
     ] {
         let packed = compress(text.clone(), compression).expect("memory");
         assert_eq!(unpack(&packed, encoding, 9), Ok(text.clone()));
+        // One packer packs all bodies alike, whatever was between.
+        let packer = Packer::new(compression);
+        for length in [text.len(), 7, 0, text.len()] {
+            let body = text.slice(..length);
+            let expected = compress(body.clone(), compression).expect("memory");
+            assert_eq!(packer.pack(body).expect("memory"), expected);
+        }
     }
 }
 

@@ -206,6 +206,24 @@ async fn failures_say_why() {
     assert_eq!(error.to_string(), "Connection refused (os error 111)");
 }
 
+/// Guarantees: a page that was given back lends its memory to the next one, unless it is held.
+#[tokio::test]
+async fn memory_of_a_page_is_used_again() {
+    let served = Served::page("", Bytes::from(vec![b'a'; LIMIT]));
+    let url = url("http", serve(&served, None).await);
+    let client = client(Access::default());
+    let first = client.fetch(&url, SECOND).await.expect("a page");
+    let memory = first.body.as_ptr();
+    client.give_back(first);
+    let second = client.fetch(&url, SECOND).await.expect("a page");
+    assert_eq!((second.body.as_ptr(), second.body.len()), (memory, LIMIT));
+    let held = second.body.clone();
+    client.give_back(second);
+    let third = client.fetch(&url, SECOND).await.expect("a page");
+    assert_ne!(third.body.as_ptr(), memory);
+    assert_eq!(third.body, held);
+}
+
 #[tokio::test]
 async fn credentials_are_sent_and_files_are_read_anew() {
     let folder = tempfile::tempdir().expect("a folder");
