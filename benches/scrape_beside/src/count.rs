@@ -114,12 +114,15 @@ fn inside(
     })
 }
 
-/// An OTLP metric; its name comes first, as every encoder writes it.
+/// An OTLP metric; fields may come in any order, and some encoders begin with the last.
 fn metric_of(metric: &[u8], count: &mut Count) -> anyhow::Result<()> {
     let mut of_page = false;
+    inside(metric, &[1], &mut |name| {
+        of_page |= is_of_page(name);
+        Ok(())
+    })?;
     fields(metric, |number, value| {
         match (number, of_page) {
-            (1, _) => of_page = is_of_page(value.bytes()),
             (5, true) => inside(value.bytes(), &[1], &mut |point| {
                 number_of(point, false, count)
             })?,

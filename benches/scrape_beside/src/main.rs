@@ -1,8 +1,8 @@
 //! What a scrape costs the agent as a whole process, beside the OpenTelemetry Collector, Prometheus
 //! as an agent and vmagent: the same pages for all, every value new each time.
 //!
-//! All subjects run side by side at each size of page; then each alone on a large page every second,
-//! to see what a core would do at most. What counts is CPU time, which hardly depends on what else
+//! All subjects run side by side at each size of page; then each alone on a large page at a short
+//! interval, to see what a core would do at most. What counts is CPU time, which hardly depends on what else
 //! the machine does. A run fails unless all that was scraped has arrived, once, with its values.
 
 use std::path::{Path, PathBuf};
@@ -44,9 +44,12 @@ struct Args {
     /// How long each of them counts, in seconds.
     #[arg(long, default_value_t = 600)]
     seconds: u64,
-    /// Series of the page that is scraped every second; 0 for none.
+    /// Series of the page that each scrapes alone; 0 for none.
     #[arg(long, default_value_t = 100_000)]
     limit_series: usize,
+    /// Seconds from scrape to scrape of it; more where the machine has no second for one.
+    #[arg(long, default_value_t = 1)]
+    limit_interval: u64,
     /// Targets of that page.
     #[arg(long, value_delimiter = ',', default_value = "1")]
     limit_targets: Vec<usize>,
@@ -128,13 +131,15 @@ fn run(args: &Args) -> anyhow::Result<()> {
         seconds: args.seconds,
         gzip: args.gzip,
     };
+    let file = args.record.clone();
+    let file = file.unwrap_or_else(|| root.join("tests/record/scrape.json"));
     let (mut runs, mut loads) = (Vec::new(), Vec::new());
     let mut go = |plan: Plan, kinds: &[Kind]| {
         loads.extend(load_average());
         let run = measure(&plan, kinds, &agent)?;
         println!("\n{}", record::table(&run));
         runs.push(run);
-        anyhow::Ok(())
+        record::write(&file, &agent, (&args.note, &loads), &runs)
     };
     for series in &args.series {
         let series = *series;
@@ -145,14 +150,12 @@ fn run(args: &Args) -> anyhow::Result<()> {
             let plan = Plan {
                 series: args.limit_series,
                 targets: *targets,
-                interval: 1,
+                interval: args.limit_interval,
                 seconds: args.limit_seconds,
                 ..plan
             };
             go(plan, &[*kind])?;
         }
     }
-    let file = args.record.clone();
-    let file = file.unwrap_or_else(|| root.join("tests/record/scrape.json"));
-    record::write(&file, &agent, (&args.note, &loads), &runs)
+    Ok(())
 }

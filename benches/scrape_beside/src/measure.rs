@@ -246,7 +246,7 @@ impl Servers {
             }
             if Instant::now() > end || taken.count.items > wanted.items {
                 let (name, said) = (kind.name(), subject.said());
-                bail!("{name}: {:?} arrived of {wanted:?}\n{said}", taken.count);
+                bail!("{name}: {taken:?} arrived of {wanted:?}\n{said}");
             }
             std::thread::sleep(TICK / 10);
         };

@@ -201,6 +201,7 @@ fn start_agent(binary: &Path, folder: &Path, work: &Work<'_>) -> anyhow::Result<
         ("OTEL_SERVICE_NAME", "shop"),
         ("DAVY_SCRAPE_URL", urls.as_str()),
         ("DAVY_SCRAPE_INTERVAL", interval.as_str()),
+        ("DAVY_SCRAPE_TIMEOUT", interval.as_str()),
         ("OTEL_EXPORTER_OTLP_ENDPOINT", endpoint.as_str()),
         ("OTEL_EXPORTER_OTLP_COMPRESSION", "zstd"),
     ];

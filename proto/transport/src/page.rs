@@ -32,6 +32,10 @@ const TIMEOUT_HEADER: HeaderName = HeaderName::from_static("x-prometheus-scrape-
 /// A buffer of this many bytes is kept, whatever it was last used for.
 const SPARE_BYTES_MIN: usize = 64 << 10;
 
+/// Largest buffer of a connection, in bytes. It is got anew while pieces of the one before are under
+/// way, so it is small enough for musl's heap: 128 KiB and more come from the system each time.
+const READ_BYTES_MAX: usize = 64 << 10;
+
 /// What is asked for over a network: zstd costs the app least, and gzip is what all know.
 const PACKED: HeaderValue = HeaderValue::from_static("zstd, gzip;q=0.9, deflate;q=0.5");
 
@@ -132,7 +136,8 @@ impl PageClient {
         let mut builder = legacy::Client::builder(TokioExecutor::new());
         builder
             .pool_timer(TokioTimer::new())
-            .pool_max_idle_per_host(1);
+            .pool_max_idle_per_host(1)
+            .http1_max_buf_size(READ_BYTES_MAX);
         Ok(Self {
             http: builder.build(connector),
             options,

@@ -43,7 +43,7 @@ mod tests {
     /// Guarantees: any byte that differs is seen, whatever the length.
     #[test]
     fn every_byte_counts() {
-        let text: Vec<u8> = (0..140).map(|byte| byte * 3 % 251).collect();
+        let text: Vec<u8> = (0..140_u32).map(|at| (at * 3 % 251) as u8).collect();
         for length in 0..text.len() {
             let literal = &text[..length];
             assert_eq!(behind(&text, literal), Some(&text[length..]));
