@@ -2,8 +2,9 @@
 //! as an agent and vmagent: the same pages for all, every value new each time.
 //!
 //! All subjects run side by side at each size of page; then each alone on a large page at a short
-//! interval, to see what a core would do at most. What counts is CPU time, which hardly depends on what else
-//! the machine does. A run fails unless all that was scraped has arrived, once, with its values.
+//! interval, to see what a core would do at most. What counts is CPU time, which hardly depends on
+//! what else the machine does. A run fails unless all that was scraped has arrived, once, with its
+//! values.
 
 use std::path::{Path, PathBuf};
 

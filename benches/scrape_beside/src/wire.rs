@@ -1,4 +1,5 @@
-//! Protobuf as far as counting needs it, so that what the agent encodes is not read by its own code.
+//! Protobuf as far as counting needs it, so that what the agent encodes is not read by its own
+//! code.
 
 use anyhow::{Context, bail};
 

@@ -32,8 +32,9 @@ const TIMEOUT_HEADER: HeaderName = HeaderName::from_static("x-prometheus-scrape-
 /// A buffer of this many bytes is kept, whatever it was last used for.
 const SPARE_BYTES_MIN: usize = 64 << 10;
 
-/// Largest buffer of a connection, in bytes. It is got anew while pieces of the one before are under
-/// way, so it is small enough for musl's heap: 128 KiB and more come from the system each time.
+/// Largest buffer of a connection, in bytes. It is got anew while pieces of the one before are
+/// under way, so it is small enough for musl's heap: 128 KiB and more come from the system each
+/// time.
 const READ_BYTES_MAX: usize = 64 << 10;
 
 /// What is asked for over a network: zstd costs the app least, and gzip is what all know.
@@ -145,7 +146,8 @@ impl PageClient {
         })
     }
 
-    /// Takes a page's memory for the next page, if nobody else has the page and most of it was used.
+    /// Takes a page's memory for the next page, if nobody else has the page and most of it was
+    /// used.
     pub fn give_back(&self, page: Page) {
         let Ok(mut buffer) = page.body.try_into_mut() else {
             return;

@@ -1,7 +1,7 @@
 //! Whether a text goes on as it did.
 //!
-//! Inline and 32 bytes at a time, since musl's `memcmp` goes byte by byte: there a walk along a page
-//! would take some times as long.
+//! Inline and 32 bytes at a time, since musl's `memcmp` goes byte by byte: there a walk along a
+//! page would take some times as long.
 
 /// Returns what stands behind `literal`, when the text begins with it.
 #[inline]
