@@ -98,7 +98,7 @@ fn judge(cells: &[Cell], seed: u64) -> Judge {
         latency: Some(LatencyLimits::DEFAULT),
         errors: Some(ErrorLimits::DEFAULT),
         cpu: Some(CpuLimits::DEFAULT),
-        success: Vec::new(),
+        limits: Vec::new(),
         false_rollback: 0.01,
         false_approval: 0.01,
         assume: Assume::Auto,

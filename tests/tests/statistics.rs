@@ -32,10 +32,16 @@ const KINDS: &[&str] = &[
     "canary alone",
     "kappa",
     "rollout",
+    "limit of a rollout",
+    "bound",
     "time",
+    "time of a limit",
     "E of labels is 1",
     "E of a ratio is at most 1",
     "E of the canary alone is at most 1",
+    "E of a limit is at most 1",
+    "E of a wandering rate is at most 1",
+    "E of a wandering mean is at most 1",
     "E of unequal exposure",
 ];
 

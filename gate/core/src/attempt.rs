@@ -15,6 +15,7 @@
 //! back, where an objective limits restarts: it crashed, or crashes faster than it can report. One
 //! silent pod of several may have been scaled away, so it costs coverage only.
 
+mod config;
 mod decide;
 mod key;
 mod rollout;
@@ -32,7 +33,7 @@ use crate::history::Arms;
 use crate::judge::{Assessment, Judge};
 use crate::policy::Policy;
 
-pub(crate) use decide::{assessed, success_limits};
+pub(crate) use config::{assessed, limits};
 pub use key::Key;
 pub use rollout::{Call, Rollout};
 
@@ -66,6 +67,8 @@ pub struct Attempt {
     /// Whether no pod of the canary was past its warm-up in the last counted cell.
     is_warming: bool,
     last: Option<Assessment>,
+    /// Whether a cell had both arms.
+    compared: bool,
     latch: Option<Latch>,
     alert: Option<String>,
     timeline: VecDeque<TimelineEntry>,
@@ -102,7 +105,7 @@ struct Latch {
 impl Attempt {
     /// An attempt that begins at `now` with step `step`.
     pub fn new(key: Key, number: u64, policy: Policy, identity: String, now: UnixNanos) -> Self {
-        let judge = Judge::new(decide::judge_config(&policy, key.seed(number)));
+        let judge = Judge::new(config::judge_config(&policy, key.seed(number)));
         Self {
             key,
             number,
@@ -120,6 +123,7 @@ impl Attempt {
             starts_told: false,
             is_warming: false,
             last: None,
+            compared: false,
             latch: None,
             alert: None,
             timeline: VecDeque::new(),
@@ -207,10 +211,15 @@ impl Attempt {
         self.is_warming = !cell.canary.is_empty() && cell.canary.iter().all(|pod| !pod.warm);
         self.count(&cell, baseline.expected, canary.expected.max(1));
         self.count_restarts(&lives.canary, first);
-        if cell.baseline.is_empty() || cell.canary.is_empty() {
-            self.judge.skip(&cell);
-        } else {
-            self.last = Some(self.judge.step(&cell));
+        match (cell.baseline.is_empty(), cell.canary.is_empty()) {
+            (false, false) => {
+                self.compared = true;
+                self.last = Some(self.judge.step(&cell));
+            }
+            (true, false) if self.judge.has_limits() => {
+                self.last = Some(self.judge.alone(&cell));
+            }
+            _ => self.judge.skip(&cell),
         }
     }
 

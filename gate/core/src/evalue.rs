@@ -5,6 +5,7 @@
 //! in natural logarithms.
 
 pub mod bernoulli;
+pub mod betting;
 pub mod counts;
 pub mod exposure;
 mod lanes;

@@ -12,6 +12,10 @@ use crate::evalue::permutation::log_choose;
 use crate::kappa::{Assume, BLOCKS, Prior, Use};
 use crate::policy::{self, Indicator, Objective, Policy, Ratio};
 
+mod limits;
+
+pub use limits::{LimitExpectation, limit_expectations};
+
 /// Assumed spread of ln latency.
 pub const LATENCY_SIGMA: f64 = 0.7;
 /// Assumed spread of ln CPU per request, from cell to cell.
@@ -169,8 +173,8 @@ impl Model<'_> {
 
     fn rollback(&self, ratio: f64) -> Eta {
         let (b, c) = self.requests();
-        let wanted =
-            -libm::log(self.policy.risk.false_rollback) - libm::log(COMPONENT_WEIGHT) + OVERSHOOT;
+        let weight = COMPONENT_WEIGHT * limits::rest(self.policy);
+        let wanted = -libm::log(self.policy.risk.false_rollback) - libm::log(weight) + OVERSHOOT;
         let worse = ratio / self.ratio.rollback_above;
         let (growth, what) = match self.objective.indicator {
             Indicator::Errors => {

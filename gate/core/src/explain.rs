@@ -10,9 +10,13 @@ use std::time::Duration;
 use davy_proto::units::format_duration;
 use davy_proto::verdict::{self, ObjectiveVerdict, finite};
 
-use crate::attempt::{assessed, success_limits};
+use crate::attempt::assessed;
 use crate::judge::{self, Assessment, ObjectiveAssessment};
-use crate::policy::{Absolute, Gate, Indicator, Objective, Policy};
+use crate::policy::{Gate, Indicator, Objective, Policy};
+
+mod limits;
+
+pub use limits::{Restarts, unlimited};
 
 /// What one pod an arm means for the promise.
 const ALIKE: &str =
@@ -20,18 +24,8 @@ const ALIKE: &str =
 
 /// Why it is a rollback, by the judge's evidence.
 pub fn rollback(policy: &Policy, last: &Assessment) -> String {
-    let failed = last
-        .success
-        .iter()
-        .zip(success_limits(policy))
-        .find(|(s, _)| s.harm_proved);
-    if let Some((success, (objective, limit))) = failed {
-        let share = success.success.map_or("unknown".to_owned(), percent);
-        let name = &objective.name;
-        return format!(
-            "{name}: success {share} is below {}",
-            percent(limit.min_success)
-        );
+    if let Some(text) = limits::broken(policy, last) {
+        return text;
     }
     let leading = last.leading.as_ref();
     let wanted = leading.map(|component| component.objective);
@@ -170,18 +164,6 @@ pub fn undecided(
     }
 }
 
-/// Why nothing can be approved, said at once: a required objective has a limit that is not judged.
-pub fn unjudged(policy: &Policy) -> Option<String> {
-    let required = policy.objectives.iter().filter(|o| o.gate == Gate::Require);
-    let mut limits = required.flat_map(|o| o.absolute.iter().map(move |limit| (o, limit)));
-    let (objective, limit) = limits.find(|(_, limit)| !limit.is_judged())?;
-    Some(format!(
-        "undecided: {} is required, and its limit {} is not judged by this version",
-        short(&objective.name),
-        limit.key()
-    ))
-}
-
 /// What is missing before the first judged cell.
 pub fn nothing_yet(canary_seen: bool) -> String {
     if canary_seen {
@@ -205,25 +187,14 @@ pub fn silent(seconds: u64) -> String {
     format!("the canary reported nothing for {seconds} s while the baseline went on")
 }
 
-/// What is known of the restarts of the canary's pods.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Restarts {
-    /// No pod was seen.
-    Unseen,
-    /// No pod says when its process was started.
-    Untold,
-    /// The most of one pod.
-    Counted(u64),
-}
-
 /// The objectives of an evaluation, in the policy's order.
 pub fn objectives(
     policy: &Policy,
     last: Option<&Assessment>,
     restarts: Restarts,
 ) -> Vec<verdict::Objective> {
-    let mut success = last.map_or(&[][..], |last| &last.success).iter();
     let mut found = Vec::new();
+    let mut judged = limits::Judged::of(last);
     for objective in &policy.objectives {
         if objective.ratio.is_some() {
             found.push(compared(
@@ -231,14 +202,8 @@ pub fn objectives(
                 last.and_then(|last| assessed(objective, last)),
             ));
         }
-        for limit in &objective.absolute {
-            let judged = if matches!(limit, Absolute::MinSuccess(_)) {
-                success.next()
-            } else {
-                None
-            };
-            found.push(limited(objective, *limit, judged, restarts));
-        }
+        let limits = objective.absolute.iter();
+        found.extend(limits.map(|limit| judged.objective(objective, *limit, restarts)));
     }
     found
 }
@@ -297,66 +262,6 @@ fn compared(objective: &Objective, found: Option<&ObjectiveAssessment>) -> verdi
         high: number(found.high),
         reason: found.unavailable.as_ref().map(ToString::to_string),
         ..base
-    }
-}
-
-fn limited(
-    objective: &Objective,
-    limit: Absolute,
-    success: Option<&judge::SuccessAssessment>,
-    restarts: Restarts,
-) -> verdict::Objective {
-    let base = verdict::Objective {
-        name: objective.name.clone(),
-        ..verdict::Objective::default()
-    };
-    let bad = |is: bool| {
-        if is {
-            ObjectiveVerdict::Rollback
-        } else {
-            ObjectiveVerdict::Approve
-        }
-    };
-    let without = |verdict, reason: &str| verdict::Objective {
-        verdict,
-        reason: Some(reason.to_owned()),
-        ..base.clone()
-    };
-    let unavailable = |reason| without(ObjectiveVerdict::Unavailable, reason);
-    let waits = || without(ObjectiveVerdict::Undecided, "no evidence yet");
-    let found = match (limit, success, restarts) {
-        (Absolute::MinSuccess(_), None, _) | (Absolute::MaxPerPod(_), _, Restarts::Unseen) => {
-            waits()
-        }
-        (Absolute::MinSuccess(_), Some(found), _) => match found.success {
-            None => unavailable("the canary had no such requests"),
-            Some(share) => verdict::Objective {
-                verdict: bad(found.harm_proved),
-                canary: finite(rounded(share)),
-                ..base
-            },
-        },
-        (Absolute::MaxPerPod(_), _, Restarts::Untold) => {
-            unavailable("the canary doesn't say when its process was started")
-        }
-        (Absolute::MaxPerPod(max), _, Restarts::Counted(restarts)) => verdict::Objective {
-            verdict: bad(restarts > max),
-            canary: Some(restarts as f64),
-            ..base
-        },
-        (Absolute::MaxSeconds(_) | Absolute::MaxUtilization(_), ..) => {
-            unavailable("this absolute limit is not judged by this version")
-        }
-    };
-    let (unit, limit) = match limit {
-        Absolute::MaxPerPod(max) => ("restarts", max as f64),
-        Absolute::MaxSeconds(limit) => ("s", limit),
-        Absolute::MinSuccess(limit) | Absolute::MaxUtilization(limit) => ("1", limit),
-    };
-    verdict::Objective {
-        unit: Some(unit.to_owned()),
-        limit: finite(limit),
-        ..found
     }
 }
 

@@ -1,8 +1,9 @@
 //! The judge of one rollout: cells in, assessment out.
 //!
-//! One e-process for rollback is a mixture of latency, errors and CPU; each required objective is
-//! proved safe by a test of its own. Feed [`Judge::history`] the baseline's cells before the
-//! canary, [`Judge::skip`] cells in which nothing is judged, and [`Judge::step`] cells of both.
+//! One e-process for rollback is a mixture of latency, errors, CPU and absolute limits; each
+//! required objective is proved safe by a test of its own. Feed [`Judge::history`] the baseline's
+//! cells before the canary, [`Judge::step`] cells of both, [`Judge::alone`] those of the canary
+//! alone, and [`Judge::skip`] those in which nothing is judged.
 //!
 //! Source: docs/statistics.md. Reference: `tests/reference/rollouts.json`, section `rollouts`.
 //!
@@ -13,10 +14,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::cell::Cell;
+use crate::cell::{Cell, PodCell};
 use crate::combine::{confidence, log_mixture};
 use crate::eta::Eta;
-use crate::evalue::bernoulli::Bernoulli;
 pub use crate::kappa::Assume;
 
 mod assessment;
@@ -27,6 +27,8 @@ mod errors;
 mod frame;
 mod interval;
 mod latency;
+pub(crate) mod limits;
+mod phi;
 mod report;
 mod rolling;
 mod state;
@@ -35,9 +37,9 @@ mod tails;
 mod tests;
 
 pub use assessment::{
-    Assessment, Component, Objective, ObjectiveAssessment, SuccessAssessment, Unavailable, Verdict,
+    Assessment, Component, LimitAssessment, Objective, ObjectiveAssessment, Unavailable, Verdict,
 };
-pub use config::{CpuLimits, ErrorLimits, JudgeConfig, LatencyLimits, SuccessLimit};
+pub use config::{Bound, CpuLimits, ErrorLimits, JudgeConfig, LatencyLimits, Limit};
 pub use frame::{PODS_MAX, ROUTES_MAX};
 pub use state::{RestoreError, Saved, VERSION};
 
@@ -46,20 +48,11 @@ use errors::Errors;
 use frame::{Frame, Places};
 use interval::Interval;
 use latency::Latency;
+use limits::Watched;
 use report::State;
 
 /// Cells of history after which several pods are taken to be alike by [`Assume::Auto`]: 10 min.
 const ALIKE_AFTER: u64 = 120;
-
-/// State of an absolute limit on success.
-#[derive(Clone, Debug, PartialEq)]
-struct Success {
-    limit: SuccessLimit,
-    test: Bernoulli,
-    errors: u64,
-    requests: u64,
-    proved: bool,
-}
 
 /// What was proved of one objective.
 #[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq, Serialize)]
@@ -96,7 +89,7 @@ pub struct Judge {
     latency: Option<Latency>,
     errors: Option<Errors>,
     cpu: Option<Cpu>,
-    success: Vec<Success>,
+    limits: Vec<Watched>,
     progress: Progress,
 }
 
@@ -119,13 +112,6 @@ impl Judge {
             1.0 / weight
         };
         let seed = config.seed;
-        let success = config.success.iter().map(|limit| Success {
-            test: Bernoulli::new(1.0 - limit.min_success, &[1.5, 2.0, 3.0, 5.0, 10.0]),
-            limit: limit.clone(),
-            errors: 0,
-            requests: 0,
-            proved: false,
-        });
         Self {
             latency: config
                 .latency
@@ -136,7 +122,7 @@ impl Judge {
                 .clone()
                 .map(|limits| Errors::new(limits, seed, scale)),
             cpu: config.cpu.clone().map(|limits| Cpu::new(limits, scale)),
-            success: success.collect(),
+            limits: config.limits.iter().cloned().map(Watched::new).collect(),
             config,
             places: Places::default(),
             progress: Progress::default(),
@@ -158,17 +144,32 @@ impl Judge {
         }
     }
 
+    /// Judges a cell in which the baseline is silent: by absolute limits, and nothing else.
+    pub fn alone(&mut self, cell: &Cell) -> Assessment {
+        self.skip(cell);
+        self.step_limits(&cell.canary);
+        self.assess(&self.states())
+    }
+
+    /// Whether a cell of the canary alone says anything.
+    pub fn has_limits(&self) -> bool {
+        !self.limits.is_empty()
+    }
+
     /// Judges a cell of both arms.
     pub fn step(&mut self, cell: &Cell) -> Assessment {
         let frame = self.places.lay_out(cell, true);
         if self.progress.begun.is_none() && !self.begin(&frame) {
             self.learn_baseline(&frame);
             self.refresh();
-            self.step_success(cell);
+            self.step_limits(&cell.canary);
             return self.assess(&self.states());
         }
         self.progress.cells += 1;
         self.progress.cells_of_step += 1;
+        for limit in &mut self.limits {
+            limit.learn(&frame, Some(cell));
+        }
         let tails = self.learn(&frame, true);
         let known = self.progress.proofs.map(|proof| proof.interval);
         if let (Some(latency), Some(tails)) = (&mut self.latency, &tails) {
@@ -185,7 +186,7 @@ impl Judge {
             latency.push(&frame, true);
         }
         self.refresh();
-        self.step_success(cell);
+        self.step_limits(&cell.canary);
         let states = self.states();
         self.prove(&states);
         self.assess(&states)
@@ -228,6 +229,9 @@ impl Judge {
 
     fn learn_baseline(&mut self, frame: &Frame<'_>) {
         self.learn(frame, false);
+        for limit in &mut self.limits {
+            limit.learn(frame, None);
+        }
         if let Some(cpu) = &mut self.cpu {
             cpu.learn_scale(frame);
         }
@@ -280,6 +284,9 @@ impl Judge {
         if let Some(cpu) = &mut self.cpu {
             cpu.begin(one_pod, assume, main);
         }
+        for limit in &mut self.limits {
+            limit.begin(one_pod);
+        }
         self.progress.begun = Some(begun);
     }
 
@@ -290,22 +297,35 @@ impl Judge {
         self.cpu.iter_mut().for_each(Cpu::refresh);
     }
 
-    fn step_success(&mut self, cell: &Cell) {
-        let wanted = -libm::log(self.config.false_rollback);
-        let phi = self.phi_alone();
-        for success in &mut self.success {
-            let (mut errors, mut requests) = (0, 0);
-            for (route, counts) in cell.canary.iter().flat_map(|pod| &pod.routes) {
-                if success.limit.routes.is_empty() || success.limit.routes.contains(route) {
-                    errors += counts.errors.min(counts.requests);
-                    requests += counts.requests;
-                }
-            }
-            success.test.step(errors, requests);
-            success.errors += errors;
-            success.requests += requests;
-            success.proved |= success.log_e(phi) >= wanted;
+    fn step_limits(&mut self, canary: &[PodCell]) {
+        let wanted = -libm::log(self.config.false_rollback * self.limit_weight());
+        for limit in &mut self.limits {
+            limit.step(canary, wanted);
         }
+    }
+
+    /// Weight of each absolute limit in the harm mixture.
+    fn limit_weight(&self) -> f64 {
+        let compares = self.latency.is_some() || self.errors.is_some() || self.cpu.is_some();
+        let all = if compares { limits::WEIGHT } else { 1.0 };
+        all / self.limits.len().max(1) as f64
+    }
+
+    /// ln of the harm e-process: the comparisons', or a mixture of that and of absolute limits. And
+    /// the limit that weighs more than any comparison.
+    fn harm(&self, states: &[State], leading: Option<&Component>) -> (f64, Option<usize>) {
+        let compared = log_mixture(states.iter().map(|state| (state.harm_log_e, 1.0)));
+        if self.limits.is_empty() {
+            return (compared, None);
+        }
+        let each = self.limit_weight();
+        let rest = 1.0 - limits::WEIGHT;
+        let limits = || self.limits.iter().map(|limit| (limit.log_e(), each));
+        let all = log_mixture(limits().chain((!states.is_empty()).then_some((compared, rest))));
+        let loudest = limits().enumerate().max_by(|a, b| a.1.0.total_cmp(&b.1.0));
+        let compared = leading.map_or(f64::NEG_INFINITY, |part| part.log_e + libm::log(rest));
+        let louder = loudest.filter(|(_, (log_e, _))| log_e + libm::log(each) > compared);
+        (all, louder.map(|(at, _)| at))
     }
 
     /// Crossings and bounds; a crossing once made stays.
@@ -336,22 +356,17 @@ impl Judge {
     }
 
     fn assess(&self, states: &[State]) -> Assessment {
-        let log_e_harm = log_mixture(states.iter().map(|state| (state.harm_log_e, 1.0)));
-        let success: Vec<SuccessAssessment> = self.success.iter().map(|s| self.limit(s)).collect();
+        let leading = self.leading(states);
+        let (log_e_harm, leading_limit) = self.harm(states, leading.as_ref());
         let verdict = self.verdict(log_e_harm, states);
         let required = || states.iter().filter(|state| state.required);
         let least_safe = required().map(|state| state.safe_log_e);
         let least_safe = least_safe.reduce(f64::min).unwrap_or(f64::NEG_INFINITY);
-        let harm = success
-            .iter()
-            .map(|s| s.harm_log_e)
-            .fold(log_e_harm, f64::max);
         let sure = match verdict {
             Verdict::Approve => confidence(least_safe).max(1.0 - self.config.false_approval),
-            Verdict::Rollback => confidence(harm).max(1.0 - self.config.false_rollback),
-            Verdict::Undecided => confidence(harm.max(least_safe)),
+            Verdict::Rollback => confidence(log_e_harm).max(1.0 - self.config.false_rollback),
+            Verdict::Undecided => confidence(log_e_harm.max(least_safe)),
         };
-        let leading = self.leading(states);
         let required = states.iter().map(|state| state.required);
         let required: Vec<bool> = required.collect();
         let objectives: Vec<ObjectiveAssessment> =
@@ -366,15 +381,15 @@ impl Judge {
             confidence: sure,
             eta: etas.reduce(Eta::later).unwrap_or(Eta::NoGrowth),
             objectives,
-            success,
+            limits: self.limits.iter().map(Watched::assess).collect(),
             leading,
+            leading_limit,
             one_pod_each: self.progress.begun.is_some_and(|begun| begun.one_pod_each),
         }
     }
 
     fn verdict(&self, log_e_harm: f64, states: &[State]) -> Verdict {
-        let harmed = log_e_harm >= -libm::log(self.config.false_rollback);
-        if harmed || self.success.iter().any(|s| s.proved) {
+        if log_e_harm >= -libm::log(self.config.false_rollback) {
             return Verdict::Rollback;
         }
         let mut required = states.iter().filter(|state| state.required).peekable();

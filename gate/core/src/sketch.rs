@@ -157,6 +157,17 @@ impl Sketch {
         }
     }
 
+    /// The requests that certainly took longer than `seconds`, and the edge above which they were
+    /// counted: the lowest one that is no less. None where all of an explicit histogram's bounds
+    /// lie below.
+    pub fn longer_than(&self, seconds: f64) -> Option<(u64, f64)> {
+        match self {
+            Self::Empty => Some((0, seconds)),
+            Self::Exponential(sketch) => Some(sketch.longer_than(seconds)),
+            Self::Explicit(sketch) => sketch.longer_than(seconds),
+        }
+    }
+
     /// The quantile `q` in [0, 1]; none of no request.
     pub fn quantile(&self, q: f64) -> Option<QuantileEstimate> {
         match self {
@@ -166,6 +177,9 @@ impl Sketch {
         }
     }
 }
+
+/// Bounds are the same when they differ by less than this share: they are written in decimals.
+const SAME: f64 = 1e-9;
 
 /// Position of the quantile among counts: the index of its bucket, and the share of that bucket
 /// that lies below it.

@@ -103,6 +103,10 @@ pub fn list() -> String {
         ("equal", "Equal arms: approve"),
         ("harm edge", "Exactly at rollback_above: don't roll back"),
         (
+            "limit edge",
+            "Exactly at an absolute limit: don't roll back",
+        ),
+        (
             "safety edge",
             "Exactly at approve_below: don't prove it safe",
         ),

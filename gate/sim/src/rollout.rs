@@ -51,7 +51,7 @@ impl Runner {
         for _ in 0..self.scenario.traffic.history {
             judge.history(&stream.next_cell());
         }
-        let mut davy = Davy::new(judge, self.scenario.right);
+        let mut davy = Davy::new(judge, self.scenario);
         let mut others: Vec<Other> = Method::ALL
             .iter()
             .filter_map(|method| method.comparator(limits?))
@@ -78,25 +78,31 @@ impl Runner {
 struct Davy {
     judge: Judge,
     right: Right,
+    bake: u64,
     cells: u64,
     decided: Option<(Verdict, u64)>,
     proved_at_edge: bool,
 }
 
 impl Davy {
-    fn new(judge: Judge, right: Right) -> Self {
+    fn new(judge: Judge, scenario: &Scenario) -> Self {
         Self {
             judge,
-            right,
+            right: scenario.right,
+            bake: scenario.bake,
             cells: 0,
             decided: None,
             proved_at_edge: false,
         }
     }
 
-    /// At a safety edge the safety test runs on to the end: a rollback would hide what it does.
+    /// At a safety edge the safety test runs on to the end: a rollback would hide what it does. An
+    /// approval is done when it is baked.
     fn is_done(&self) -> bool {
-        self.decided.is_some() && !matches!(self.right, Right::SafetyEdge(_))
+        let done = self.decided.is_some_and(|(verdict, at)| {
+            verdict == Verdict::Rollback || self.cells >= at + self.bake
+        });
+        done && !matches!(self.right, Right::SafetyEdge(_))
     }
 
     fn step(&mut self, cell: &Cell, elapsed: u64) {
@@ -109,7 +115,11 @@ impl Davy {
             let mut each = said.objectives.iter();
             self.proved_at_edge |= each.any(|o| o.objective == edge && o.safe_proved);
         }
-        if self.decided.is_none() && said.verdict != Verdict::Undecided {
+        let decides = match self.decided {
+            None => said.verdict != Verdict::Undecided,
+            Some((verdict, _)) => self.bake > 0 && verdict != said.verdict,
+        };
+        if decides && (self.decided.is_none() || said.verdict == Verdict::Rollback) {
             self.decided = Some((said.verdict, self.cells));
         }
     }

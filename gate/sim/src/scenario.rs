@@ -6,12 +6,13 @@
 //! service: [`Traffic`](crate::traffic::Traffic) says each in units.
 
 use davy_gate_core::judge::{
-    Assume, CpuLimits, ErrorLimits, JudgeConfig, LatencyLimits, Objective,
+    Assume, Bound, CpuLimits, ErrorLimits, JudgeConfig, LatencyLimits, Limit, Objective,
 };
 
 use crate::traffic::Traffic;
 
 mod equal;
+mod limits;
 mod table;
 #[cfg(test)]
 mod tests;
@@ -27,6 +28,8 @@ pub enum Right {
     Equal,
     /// The canary is exactly at `rollback_above` of an objective: anything but rollback.
     HarmEdge(Objective),
+    /// The canary is exactly at an absolute limit, and so is the baseline: anything but rollback.
+    LimitEdge,
     /// The canary is exactly at `approve_below` of an objective, which must not be proved safe.
     SafetyEdge(Objective),
     /// The canary is worse than allowed: roll back.
@@ -48,11 +51,16 @@ pub struct Scenario {
     pub cpu_above: f64,
     /// What is assumed of pods of a version.
     pub assume: Assume,
+    /// An absolute limit beside the ratios of the standard policy.
+    pub limit: Option<Bound>,
+    /// Cells for which an approval goes on being judged.
+    pub bake: u64,
 }
 
 /// Every scenario, in the order in which they are listed and run.
 pub fn all() -> impl Iterator<Item = &'static Scenario> {
-    equal::EQUAL.iter().chain(worse::WORSE)
+    let all = equal::EQUAL.iter().chain(worse::WORSE);
+    all.chain(limits::LIMITS)
 }
 
 /// A name that no scenario has.
@@ -86,7 +94,7 @@ impl Scenario {
                 rollback_above: self.cpu_above,
                 ..CpuLimits::DEFAULT
             }),
-            success: Vec::new(),
+            limits: self.limit.into_iter().map(everywhere).collect(),
             false_rollback: 0.01,
             false_approval: 0.01,
             assume: self.assume,
@@ -96,12 +104,21 @@ impl Scenario {
     }
 }
 
+/// A limit on all routes.
+fn everywhere(bound: Bound) -> Limit {
+    Limit {
+        bound,
+        routes: Vec::new(),
+    }
+}
+
 impl Right {
     /// The word for it in tables.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Equal => "equal",
             Self::HarmEdge(_) => "harm edge",
+            Self::LimitEdge => "limit edge",
             Self::SafetyEdge(_) => "safety edge",
             Self::Bad => "bad",
         }
@@ -109,6 +126,6 @@ impl Right {
 
     /// Whether a rollback is a mistake.
     pub fn forbids_rollback(self) -> bool {
-        matches!(self, Self::Equal | Self::HarmEdge(_))
+        matches!(self, Self::Equal | Self::HarmEdge(_) | Self::LimitEdge)
     }
 }

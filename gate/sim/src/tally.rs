@@ -139,7 +139,7 @@ impl ScenarioTally {
 impl ScenarioTally {
     /// Whether a rollback is a mistake.
     pub fn forbids_rollback(&self) -> bool {
-        matches!(&*self.right, "equal" | "harm edge")
+        matches!(&*self.right, "equal" | "harm edge" | "limit edge")
     }
 }
 
@@ -153,7 +153,7 @@ impl Tally {
         let undecided = n - approved - rolled_back;
         let (wrong, correct) = match right {
             Right::Equal => (rolled_back, approved),
-            Right::HarmEdge(_) => (rolled_back, n - rolled_back),
+            Right::HarmEdge(_) | Right::LimitEdge => (rolled_back, n - rolled_back),
             Right::Bad => (approved, rolled_back),
             Right::SafetyEdge(_) => {
                 let crossed = count(&|o| o.proved_at_edge || o.verdict == Verdict::Approve);

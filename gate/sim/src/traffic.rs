@@ -44,6 +44,8 @@ pub struct Traffic {
     pub routes: u32,
     /// CPU seconds a request.
     pub cpu_seconds: f64,
+    /// CPU limit of a pod in cores.
+    pub cpu_cores: f64,
     /// Spread of ln CPU a request, of each pod, from second to second.
     pub cpu_noise: f64,
     /// How much of a second's noise is left a second later, in [0, 1).
@@ -116,8 +118,8 @@ pub struct Change {
 }
 
 /// Requests, latency, errors and CPU of a quiet service: 200 requests a second, P99 of 230 ms at
-/// σ 0.7, 0.12 % errors, CPU that varies by 5 % with a memory of 0.9 a second, four pods beside one
-/// canary, 15 minutes of history.
+/// σ 0.7, 0.12 % errors, CPU that varies by 5 % with a memory of 0.9 a second and takes 80 % of its
+/// limit, four pods beside one canary, 15 minutes of history.
 pub const QUIET: Traffic = Traffic {
     baseline_pods: 4,
     canary_pods: 1,
@@ -130,6 +132,7 @@ pub const QUIET: Traffic = Traffic {
     buckets: Buckets::Exponential(5),
     routes: 1,
     cpu_seconds: 0.004,
+    cpu_cores: 0.2,
     cpu_noise: 0.05,
     cpu_memory: 0.9,
     shared: Shared {

@@ -28,10 +28,11 @@ pub fn seconds(scenario: &Scenario) -> Option<u64> {
         && traffic.error_cluster == 1
         && traffic.buckets != Buckets::Classic;
     let needed = match scenario.right {
-        _ if !plain => None,
+        // What breaks an absolute limit is told of one arm.
+        _ if !plain || scenario.limit.is_some() => None,
         Right::Bad => rollback(traffic, &config),
         Right::Equal => approval(traffic, &config),
-        Right::HarmEdge(_) | Right::SafetyEdge(_) => None,
+        Right::HarmEdge(_) | Right::LimitEdge | Right::SafetyEdge(_) => None,
     };
     needed.filter(|s| s.is_finite()).map(|s| s.ceil() as u64)
 }

@@ -122,13 +122,9 @@ fn limits(objective: &Objective) -> String {
         }
     }
     parts.extend(objective.absolute.iter().map(|limit| match limit {
-        Absolute::MaxSeconds(max) => {
-            format!("at most {} (not judged by this version)", seconds(*max))
-        }
+        Absolute::MaxSeconds(max) => format!("at most {}", seconds(*max)),
         Absolute::MinSuccess(min) => format!("success at least {}", percent(*min)),
-        Absolute::MaxUtilization(max) => {
-            format!("at most {} (not judged by this version)", percent(*max))
-        }
+        Absolute::MaxUtilization(max) => format!("at most {} of the CPU limit", percent(*max)),
         Absolute::MaxPerPod(max) => format!("at most {max}"),
     }));
     if !objective.routes.is_empty() {

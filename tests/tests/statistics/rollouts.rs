@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use davy_gate_core::cell::{Cell, PodCell, RouteCell};
 use davy_gate_core::judge::{
-    Assessment, Assume, CpuLimits, ErrorLimits, Judge, JudgeConfig, LatencyLimits, Objective,
-    Verdict,
+    Assessment, Assume, Bound, CpuLimits, ErrorLimits, Judge, JudgeConfig, LatencyLimits, Limit,
+    Objective, Verdict,
 };
 use davy_gate_core::sketch::Sketch;
 use serde_json::{Map, Value, json};
@@ -33,10 +33,12 @@ struct Shape {
     slower: f64,
     failing: f64,
     busier: f64,
+    /// CPU limit of a pod.
+    cores: Option<f64>,
 }
 
-/// A rollout, and what the judge says after each cell.
-pub(super) fn rollout(chance: &mut Chance) -> Value {
+/// A rollout, with absolute limits or without, and what the judge says after each cell.
+pub(super) fn rollout(chance: &mut Chance, limited: bool) -> Value {
     let shape = Shape {
         pods: (1 + chance.up_to(3), 1 + chance.up_to(2)),
         routes: 1 + chance.up_to(2),
@@ -48,8 +50,12 @@ pub(super) fn rollout(chance: &mut Chance) -> Value {
         slower: chance.one(&[0.0, 0.0, 1.0, 4.0]),
         failing: chance.one(&[1.0, 1.0, 4.0]),
         busier: chance.one(&[1.0, 1.0, 1.3]),
+        cores: chance.one(&[None, Some(0.05), Some(0.1)]),
     };
-    let config = config(chance);
+    let mut config = config(chance);
+    if limited {
+        config.limits = limits(chance, &shape);
+    }
     let mut judge = Judge::new(config.clone());
     let mut cells = Vec::new();
     for index in 0..shape.history + JUDGED {
@@ -93,13 +99,36 @@ fn config(chance: &mut Chance) -> JudgeConfig {
         latency: Some(latency),
         errors: Some(errors),
         cpu,
-        success: Vec::new(),
+        limits: Vec::new(),
         false_rollback: chance.one(&[0.01, 0.05]),
         false_approval: chance.one(&[0.01, 0.2]),
         assume: chance.one(&[Assume::Auto, Assume::Alike, Assume::Vary]),
         cells_min: chance.up_to(12),
         seed: chance.next(),
     }
+}
+
+/// One of each kind, narrowed to a route or not.
+fn limits(chance: &mut Chance, shape: &Shape) -> Vec<Limit> {
+    let bounds = [
+        Bound::Success(chance.one(&[0.9, 0.99, 0.999])),
+        Bound::Latency {
+            seconds: chance.between(0.1, 1.2),
+            quantile: chance.one(&[0.5, 0.9, 0.99]),
+        },
+        Bound::Utilization(chance.one(&[0.3, 0.8])),
+    ];
+    let limit = |bound: Bound| {
+        let of_requests = !matches!(bound, Bound::Utilization(_));
+        let route = chance.up_to(2 * shape.routes);
+        let narrowed = of_requests && route < shape.routes;
+        let routes = narrowed.then(|| Arc::from(format!("r{route}")));
+        Limit {
+            bound,
+            routes: routes.into_iter().collect(),
+        }
+    };
+    bounds.map(limit).into()
 }
 
 fn cell(chance: &mut Chance, shape: &Shape, index: u64, whole: bool) -> Cell {
@@ -160,7 +189,7 @@ fn pod(
         coverage: if chance.happens(lost) { 0.3 } else { 1.0 },
         routes,
         cpu_seconds: (!chance.happens(0.03)).then_some(cpu),
-        cpu_limit_cores: None,
+        cpu_limit_cores: shape.cores,
     }
 }
 
@@ -177,8 +206,19 @@ fn pod_as_json(pod: &PodCell) -> Value {
     });
     json!({
         "name": &*pod.pod, "warm": pod.warm, "coverage": pod.coverage, "cpu": pod.cpu_seconds,
-        "routes": routes.collect::<Vec<_>>(),
+        "cores": pod.cpu_limit_cores, "routes": routes.collect::<Vec<_>>(),
     })
+}
+
+fn limit_as_json(limit: &Limit) -> Value {
+    let (what, bound, quantile) = match limit.bound {
+        Bound::Latency { seconds, quantile } => ("latency", seconds, quantile),
+        Bound::Success(least) => ("success", least, 0.0),
+        Bound::Utilization(most) => ("utilization", most, 0.0),
+    };
+    let number = |route: &Arc<str>| route.trim_start_matches('r').parse::<u64>().expect("rN");
+    let routes: Vec<u64> = limit.routes.iter().map(number).collect();
+    json!({"what": what, "bound": bound, "quantile": quantile, "routes": routes})
 }
 
 fn config_as_json(config: &JudgeConfig, shape: &Shape) -> Value {
@@ -206,6 +246,8 @@ fn config_as_json(config: &JudgeConfig, shape: &Shape) -> Value {
         "routes": shape.routes,
         "scale": shape.scale,
         "buckets": BUCKETS,
+        "first": FIRST,
+        "limits": config.limits.iter().map(limit_as_json).collect::<Vec<_>>(),
     })
 }
 
@@ -231,5 +273,12 @@ fn said(last: &Assessment) -> Value {
         Verdict::Rollback => "rollback",
         Verdict::Undecided => "undecided",
     };
-    json!({"verdict": verdict, "harm": last.log_e_harm, "objectives": objectives})
+    let limits = last
+        .limits
+        .iter()
+        .map(|limit| json!({"harm": limit.harm_log_e, "proved": limit.harm_proved}));
+    json!({
+        "verdict": verdict, "harm": last.log_e_harm, "objectives": objectives,
+        "limits": limits.collect::<Vec<_>>(),
+    })
 }

@@ -1,10 +1,11 @@
 //! Inputs, and what the judge makes of them, as the script reads them.
 
 use davy_gate_core::evalue::bernoulli::Bernoulli;
+use davy_gate_core::evalue::betting::Betting;
 use davy_gate_core::evalue::likelihood::{self, Pair};
 use davy_gate_core::evalue::permutation::{Scores, log_choose, log_e};
 use davy_gate_core::evalue::thinning::{Key, thin};
-use davy_gate_core::expect::{Traffic, expectations};
+use davy_gate_core::expect::{Traffic, expectations, limit_expectations};
 use davy_gate_core::kappa::{Assume, Kappa, Use};
 use davy_gate_core::policy::{self, Indicator, Policy};
 use serde_json::{Value, json};
@@ -27,7 +28,9 @@ pub(super) fn by_the_judge(seed: u64) -> Value {
         "alone": (0..60).map(|_| alone(chance)).collect::<Vec<_>>(),
         "thinnings": (0..60).map(|_| thinning(chance)).collect::<Vec<_>>(),
         "memories": memories(chance),
-        "rollouts": (0..6).map(|_| rollouts::rollout(chance)).collect::<Vec<_>>(),
+        "rollouts": (0..6).map(|i| rollouts::rollout(chance, i % 2 == 0)).collect::<Vec<_>>(),
+        "bounds": (0..60).map(|_| bound(chance)).collect::<Vec<_>>(),
+        "limit_times": (0..12).flat_map(|_| limit_times(chance)).collect::<Vec<_>>(),
         "times": (0..12).flat_map(|_| times(chance)).collect::<Vec<_>>(),
     })
 }
@@ -93,6 +96,30 @@ fn alone(chance: &mut Chance) -> Value {
     json!({
         "k": events, "n": requests, "limit": limit, "factors": factors, "log_e": test.log_e(),
     })
+}
+
+/// Cells of a canary against an absolute limit: events of requests, or values with a mean.
+fn bound(chance: &mut Chance) -> Value {
+    let (limit, mean) = (chance.one(&[0.0005, 0.01, 0.2, 0.5]), chance.happens(0.5));
+    let limit = if mean { limit + 0.4 } else { limit };
+    let mut betting = Betting::new(limit);
+    let mut share = Bernoulli::by_odds(limit, &[1.2, 1.5, 2.0, 3.0, 5.0, 10.0]);
+    let (mut cells, mut log_e) = (Vec::new(), Vec::new());
+    for _ in 0..8 {
+        if mean {
+            let value = chance.between(0.0, 1.2);
+            betting.step(value);
+            cells.push(json!(value));
+            log_e.push(betting.log_e().to_vec());
+        } else {
+            let requests = 1 + chance.up_to(1000);
+            let events = chance.binomial(requests, (2.0 * limit).min(1.0));
+            share.step(events, requests);
+            cells.push(json!([events, requests]));
+            log_e.push(share.log_e().to_vec());
+        }
+    }
+    json!({"limit": limit, "mean": mean, "cells": cells, "log_e": log_e})
 }
 
 fn thinning(chance: &mut Chance) -> Value {
@@ -173,14 +200,53 @@ fn memory(chance: &mut Chance, used: Use, assume: Assume, one_pod: bool) -> Valu
     json!({"rows": rows, "kappa": found})
 }
 
-/// A policy and a traffic, and how long each decision is expected to take.
-fn times(chance: &mut Chance) -> Vec<Value> {
-    let traffic = Traffic {
+fn traffic(chance: &mut Chance) -> Traffic {
+    Traffic {
         rate: chance.one(&[5.0, 50.0, 300.0, 2000.0]),
         weight: chance.one(&[0.05, 0.2, 0.35, 0.5]),
         errors: chance.one(&[0.0, 0.0012, 0.02]),
         history_seconds: chance.one(&[0.0, 120.0, 900.0, 3600.0]),
-    };
+    }
+}
+
+fn traffic_as_json(traffic: &Traffic) -> Value {
+    json!({
+        "rate": traffic.rate, "weight": traffic.weight, "errors": traffic.errors,
+        "history_seconds": traffic.history_seconds,
+    })
+}
+
+/// Absolute limits, beside a comparison or not, and how long it takes to prove them broken.
+fn limit_times(chance: &mut Chance) -> Vec<Value> {
+    let traffic = traffic(chance);
+    let (beside, weight) = chance.one(&[("", 1.0), ("- {name: ratio, indicator: latency}\n", 0.2)]);
+    let text = format!(
+        "version: 1\nobjectives:\n{beside}- {{name: success, indicator: errors, \
+         min_success: 0.995}}\n- {{name: latency, indicator: latency, quantile: 0.95, max: 1s}}\n\
+         - {{name: utilization, indicator: cpu_utilization, max_utilization: 0.7}}\n"
+    );
+    let policy = Policy::read("drawn.yaml", &text).expect("a right policy");
+    let mut cases = Vec::new();
+    for expected in limit_expectations(&policy, &traffic) {
+        let (permitted, alternatives) = match &*expected.name {
+            "success" => (0.005, 6.0),
+            "latency" => (0.05, 6.0),
+            _ => (0.7, 4.0),
+        };
+        for (value, seconds) in expected.rollback_seconds {
+            cases.push(json!({
+                "what": expected.name, "permitted": permitted, "value": value,
+                "parts": alternatives * 3.0 / weight, "risk": policy.risk.false_rollback,
+                "seconds": seconds, "traffic": traffic_as_json(&traffic),
+            }));
+        }
+    }
+    cases
+}
+
+/// A policy and a traffic, and how long each decision is expected to take.
+fn times(chance: &mut Chance) -> Vec<Value> {
+    let traffic = traffic(chance);
     let assume = chance.one(&[
         "",
         "risk: {assume: alike}\n",
@@ -216,10 +282,7 @@ fn times(chance: &mut Chance) -> Vec<Value> {
                     "quantile": objective.quantile, "strict": objective.strict,
                     "negligible": objective.negligible,
                 },
-                "traffic": {
-                    "rate": traffic.rate, "weight": traffic.weight, "errors": traffic.errors,
-                    "history_seconds": traffic.history_seconds,
-                },
+                "traffic": traffic_as_json(&traffic),
             }));
         };
         let risk = policy.risk;

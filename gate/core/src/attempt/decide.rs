@@ -1,21 +1,16 @@
 //! From the judge's word to the answer: timing, restarts, alerts, deadline, mode.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use davy_proto::UnixNanos;
 use davy_proto::verdict::{Evaluation, TimelineEntry, Verdict, finite};
 
+use super::config::{assessed, cells_min};
 use super::{Attempt, CELL, Latch, SILENT_CELLS, TIMELINE_MAX};
 use crate::cell::CELL_SECONDS;
 use crate::explain;
-use crate::judge::{
-    self, Assessment, CpuLimits, ErrorLimits, JudgeConfig, LatencyLimits, ObjectiveAssessment,
-    SuccessLimit,
-};
-use crate::policy::{
-    Absolute, Assume, Gate, Indicator, Mode, Objective, OnAlert, OnDeadline, Policy,
-};
+use crate::judge::{self, Assessment};
+use crate::policy::{Absolute, Mode, OnAlert, OnDeadline};
 
 /// What is decided now, before mode and latch.
 struct Decision {
@@ -89,14 +84,8 @@ impl Attempt {
             return rollback(explain::rollback(&self.policy, last));
         }
         let late = self.under_way(now) >= self.policy.timing.max_duration;
-        if let Some(reason) = explain::unjudged(&self.policy) {
-            return if late {
-                self.deadline(None, &reason)
-            } else {
-                undecided(reason)
-            };
-        }
-        let Some(last) = &self.last else {
+        let some = |last: &&Assessment| self.compared || last.objectives.is_empty();
+        let Some(last) = self.last.as_ref().filter(some) else {
             let waited = explain::nothing_yet(self.first_counted.is_some());
             return if late {
                 self.deadline(None, &waited)
@@ -104,6 +93,13 @@ impl Attempt {
                 undecided(waited)
             };
         };
+        if let Some(reason) = explain::unlimited(&self.policy, last) {
+            return if late {
+                self.deadline(None, &reason)
+            } else {
+                undecided(reason)
+            };
+        }
         if self.alert.is_some() {
             return undecided(format!("undecided: held while alert {alert} fires"));
         }
@@ -289,96 +285,4 @@ impl Attempt {
             Some((_, restarts)) => explain::Restarts::Counted(*restarts),
         }
     }
-}
-
-/// What the judge says of an objective of the policy that compares.
-pub(crate) fn assessed<'a>(
-    objective: &Objective,
-    last: &'a Assessment,
-) -> Option<&'a ObjectiveAssessment> {
-    let wanted = match objective.indicator {
-        Indicator::Latency => judge::Objective::Latency,
-        Indicator::Errors => judge::Objective::Errors,
-        Indicator::CpuPerRequest => judge::Objective::Cpu,
-        Indicator::CpuUtilization | Indicator::Restarts => return None,
-    };
-    objective.ratio?;
-    last.objectives
-        .iter()
-        .find(|assessment| assessment.objective == wanted)
-}
-
-/// Cells that must be judged before an approval.
-fn cells_min(policy: &Policy) -> u64 {
-    policy.timing.min_duration.as_secs().div_ceil(CELL_SECONDS)
-}
-
-/// The judge's part of a policy.
-pub(super) fn judge_config(policy: &Policy, seed: u64) -> JudgeConfig {
-    let compared = |indicator| {
-        let is = |o: &&Objective| o.indicator == indicator && o.ratio.is_some();
-        let found = policy.objectives.iter().find(is)?;
-        Some((found, found.ratio?, found.gate == Gate::Require))
-    };
-    let latency = compared(Indicator::Latency).map(|(objective, ratio, required)| LatencyLimits {
-        rollback_above: ratio.rollback_above,
-        approve_below: ratio.approve_below,
-        exceedance_above: ratio.exceedance_above,
-        exceedance_below: ratio.exceedance_below,
-        quantile: objective.quantile,
-        strict: objective.strict,
-        required,
-    });
-    let errors = compared(Indicator::Errors).map(|(objective, ratio, required)| ErrorLimits {
-        rollback_above: ratio.rollback_above,
-        approve_below: ratio.approve_below,
-        negligible: (objective.negligible > 0.0).then_some(objective.negligible),
-        required,
-    });
-    let cpu = compared(Indicator::CpuPerRequest).map(|(_, ratio, required)| CpuLimits {
-        rollback_above: ratio.rollback_above,
-        approve_below: ratio.approve_below,
-        required,
-    });
-    JudgeConfig {
-        latency,
-        errors,
-        cpu,
-        success: success_limits(policy).map(|(_, limit)| limit).collect(),
-        false_rollback: policy.risk.false_rollback,
-        false_approval: policy.risk.false_approval,
-        assume: match policy.risk.assume {
-            None => judge::Assume::Auto,
-            Some(Assume::Alike) => judge::Assume::Alike,
-            Some(Assume::Vary) => judge::Assume::Vary,
-        },
-        cells_min: cells_min(policy),
-        seed,
-    }
-}
-
-/// Absolute limits on success, in the order the judge has them.
-pub(crate) fn success_limits(policy: &Policy) -> impl Iterator<Item = (&Objective, SuccessLimit)> {
-    policy.objectives.iter().flat_map(|objective| {
-        objective
-            .absolute
-            .iter()
-            .filter_map(move |limit| match limit {
-                Absolute::MinSuccess(min_success) => {
-                    let routes = objective
-                        .routes
-                        .iter()
-                        .map(|route| Arc::from(&**route))
-                        .collect();
-                    Some((
-                        objective,
-                        SuccessLimit {
-                            routes,
-                            min_success: *min_success,
-                        },
-                    ))
-                }
-                _ => None,
-            })
-    })
 }

@@ -33,6 +33,16 @@ impl Bernoulli {
         }
     }
 
+    /// Tests whether the rate is above `limit`, in (0, 1); the alternatives have so many times its
+    /// odds. Of a small limit odds are the rate, and of one near 1 the alternatives stay below 1.
+    pub fn by_odds(limit: f64, factors: &[f64]) -> Self {
+        let mut test = Self::new(limit, factors);
+        let odds = test.limit / (1.0 - test.limit);
+        let rate = |factor: &f64| odds * factor / (1.0 + odds * factor);
+        test.alternatives = factors.iter().map(rate).collect();
+        test
+    }
+
     /// Judges one cell: `events` of `requests`.
     pub fn step(&mut self, events: u64, requests: u64) {
         let (hits, misses) = (events as f64, requests.saturating_sub(events) as f64);
@@ -83,6 +93,20 @@ mod tests {
         assert!((floor.log_e()[1] - half).abs() < 1e-9, "{floor:?}");
         floor.step(1, 100);
         assert_eq!(floor.log_e()[0], REFUTED, "an error refutes a rate of zero");
+    }
+
+    #[test]
+    fn alternatives_by_odds_stay_below_one() {
+        let mut rare = Bernoulli::by_odds(0.001, &[2.0]);
+        let mut even = Bernoulli::by_odds(0.5, &[2.0]);
+        rare.step(3, 1000);
+        even.step(5, 6);
+        let of = |p: f64, limit: f64, k: f64, n: f64| {
+            k * libm::log(p / limit) + (n - k) * libm::log((1.0 - p) / (1.0 - limit))
+        };
+        let p = 0.002 / 1.001;
+        assert!((rare.log_e()[0] - of(p, 0.001, 3.0, 1000.0)).abs() < 1e-9);
+        assert!((even.log_e()[0] - of(2.0 / 3.0, 0.5, 5.0, 6.0)).abs() < 1e-9);
     }
 
     #[test]

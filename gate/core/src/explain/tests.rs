@@ -25,7 +25,8 @@ fn assessment(one_pod_each: bool) -> Assessment {
         log_e_harm: 6.0,
         confidence: 0.99,
         objectives: vec![latency],
-        success: Vec::new(),
+        limits: Vec::new(),
+        leading_limit: None,
         leading: Some(Component {
             objective: judge::Objective::Latency,
             level: Some(0.99),
@@ -149,12 +150,15 @@ fn an_approval_does_not_contradict_itself() {
 fn success_without_requests_is_unavailable() {
     let text = "version: 1\nobjectives:\n- {name: orders, indicator: errors, min_success: 0.99}\n";
     let policy = Policy::read("p", text).expect("a policy");
-    let says = |success| {
+    let says = |value: Option<f64>| {
         let mut last = assessment(false);
-        last.success = vec![judge::SuccessAssessment {
-            success,
+        last.limits = vec![judge::LimitAssessment {
+            value,
+            counted: (0, 0),
+            edge_seconds: None,
             harm_log_e: 0.0,
             harm_proved: false,
+            unavailable: value.is_none().then_some(judge::Unavailable::NoCanary),
         }];
         objectives(&policy, Some(&last), Restarts::Unseen)[0].verdict
     };

@@ -43,6 +43,12 @@ pub enum Unavailable {
     /// The canary has no such evidence yet.
     #[error("the canary has not reported it")]
     NoCanary,
+    /// An absolute limit lies above the last bound.
+    #[error("the limit lies above the last bound of the histogram")]
+    LimitAboveBounds,
+    /// No pod of the canary has a CPU limit.
+    #[error("the canary's pods report no CPU limit")]
+    NoCpuLimit,
     /// The quantile lies above the last bound.
     #[error("the quantile lies in the open bucket, above the last bound")]
     OpenBucket,
@@ -92,15 +98,23 @@ pub struct ObjectiveAssessment {
     pub eta: Eta,
 }
 
-/// An absolute limit on success.
+/// An absolute limit.
 #[derive(Clone, Debug, PartialEq)]
-pub struct SuccessAssessment {
-    /// Share of successes of the canary so far; none without requests.
-    pub success: Option<f64>,
-    /// ln of the e-process against "success is at least the limit".
+pub struct LimitAssessment {
+    /// The canary's value so far: share of successes, latency quantile in seconds, share of the CPU
+    /// limit; none without evidence.
+    pub value: Option<f64>,
+    /// Requests that failed, or took longer, and all: (0, 0) of CPU.
+    pub counted: (u64, u64),
+    /// Of latency, the seconds beyond which requests were counted: the limit, rounded up to an edge
+    /// of the histogram.
+    pub edge_seconds: Option<f64>,
+    /// ln of the e-process against "the canary's mean so far is within the limit".
     pub harm_log_e: f64,
-    /// Whether it was ever proved below the limit.
+    /// Whether that alone ever was enough for a rollback.
     pub harm_proved: bool,
+    /// Why it can't be judged.
+    pub unavailable: Option<Unavailable>,
 }
 
 /// The state of the judgement after a cell.
@@ -118,10 +132,12 @@ pub struct Assessment {
     pub confidence: f64,
     /// Enabled objectives in fixed order: latency, errors, CPU.
     pub objectives: Vec<ObjectiveAssessment>,
-    /// Absolute limits on success, in the order of the configuration.
-    pub success: Vec<SuccessAssessment>,
-    /// The largest part of the evidence of harm; of a rollback, the reason.
+    /// Absolute limits, in the order of the configuration.
+    pub limits: Vec<LimitAssessment>,
+    /// The largest part of the comparisons' evidence of harm; of a rollback, the reason.
     pub leading: Option<Component>,
+    /// The absolute limit whose evidence weighs more than any comparison's.
+    pub leading_limit: Option<usize>,
     /// Expected time until all required objectives are proved safe.
     pub eta: Eta,
     /// Whether each arm has one pod, so that version and node can't be told apart.

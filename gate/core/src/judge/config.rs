@@ -81,13 +81,29 @@ impl CpuLimits {
     };
 }
 
-/// An absolute limit: the canary's success on some routes.
+/// An absolute limit: of the canary alone.
 #[derive(Clone, Debug, PartialEq)]
-pub struct SuccessLimit {
-    /// Routes it is judged on; all when empty.
+pub struct Limit {
+    /// What is bounded; proved beyond: rollback.
+    pub bound: Bound,
+    /// Routes it is about, all when empty; CPU has none.
     pub routes: Vec<Arc<str>>,
-    /// Least share of successes, in (0, 1); proved below: rollback.
-    pub min_success: f64,
+}
+
+/// What an absolute limit bounds.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Bound {
+    /// At most 1 − `quantile` of the successful requests takes longer.
+    Latency {
+        /// Than so many seconds, above 0.
+        seconds: f64,
+        /// Quantile in (0, 1).
+        quantile: f64,
+    },
+    /// At least this share of the requests succeeds, in (0, 1).
+    Success(f64),
+    /// At most this share of the pods' CPU limits is used on average, in (0, 1].
+    Utilization(f64),
 }
 
 /// What a judge is made with; absent objectives are not judged.
@@ -99,9 +115,9 @@ pub struct JudgeConfig {
     pub errors: Option<ErrorLimits>,
     /// Limits on CPU.
     pub cpu: Option<CpuLimits>,
-    /// Absolute limits; each is a promise of its own at `false_rollback`.
-    pub success: Vec<SuccessLimit>,
-    /// α: the chance of rolling back a canary within all `rollback_above`, in (0, 1).
+    /// Absolute limits.
+    pub limits: Vec<Limit>,
+    /// α: the chance of rolling back a canary within all limits, in (0, 1).
     pub false_rollback: f64,
     /// β: the chance of approving one beyond an `approve_below`, in (0, 1).
     pub false_approval: f64,

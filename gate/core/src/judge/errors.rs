@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use super::component::{self, Component};
 use super::frame::Frame;
 use super::interval::{Interval, Ladder};
-use super::{ErrorLimits, faded, logs};
+use super::{ErrorLimits, faded, logs, phi};
 use crate::combine::{log_mean, log_mixture};
 use crate::eta::{self, Eta};
 use crate::evalue::bernoulli::Bernoulli;
@@ -176,31 +176,9 @@ impl Errors {
         for component in &mut self.harm {
             component.learn(&baseline, judged.then_some(canary.as_slice()));
         }
-        if self.phi.is_one_pod() {
-            let mean = canary.iter().map(|&k| k as f64).sum::<f64>() / canary.len() as f64;
-            let values = baseline.iter().map(|k| k.map(|k| k as f64));
-            self.phi
-                .learn(values, (judged && !canary.is_empty()).then_some(mean));
-            return;
-        }
-        let pods: Vec<usize> = frame.baseline().filter(active).collect();
-        if pods.len() < 2 {
-            return;
-        }
-        let errors: f64 = pods.iter().map(|&pod| frame.errors_of(pod) as f64).sum();
-        let requests: f64 = pods.iter().map(|&pod| frame.requests_of(pod) as f64).sum();
-        let p = errors / requests.max(1.0);
-        let mut residuals = vec![0.0; frame.layout.baseline];
-        let mut variance = 0.0;
-        for &pod in &pods {
-            let n = frame.requests_of(pod) as f64;
-            if let Some(residual) = residuals.get_mut(pod) {
-                *residual = frame.errors_of(pod) as f64 - n * p;
-            }
-            variance += n * p * (1.0 - p) * (1.0 - n / requests.max(1.0));
-        }
-        self.phi
-            .add(&residuals, (pods.len() - 1) as f64, 0.0, variance);
+        let requests = |(pod, k): (usize, &Option<u64>)| k.map(|k| (k, frame.requests_of(pod)));
+        let counts: Vec<_> = baseline.iter().enumerate().map(requests).collect();
+        phi::learn(&mut self.phi, &counts, judged.then(|| canary.into_iter()));
     }
 
     /// Judges a cell; `known` is what is proved of the ratio.

@@ -88,6 +88,8 @@ pub(super) struct Frame<'a> {
     pub(super) cpu: Vec<Option<f64>>,
     /// Latency by slot and column.
     pub(super) latency: Vec<Cow<'a, Sketch>>,
+    /// The pods themselves, by slot; none of those that sit out for want of coverage.
+    pods: Vec<Option<&'a PodCell>>,
     /// Sketches that did not merge within a pod's shared column.
     pub(super) misfits: u64,
 }
@@ -163,6 +165,7 @@ impl<'a> Frame<'a> {
             warm: vec![false; pods],
             cpu: vec![None; pods],
             latency: vec![Cow::Borrowed(&EMPTY); pods * columns],
+            pods: vec![None; pods],
             misfits: 0,
         }
     }
@@ -195,6 +198,9 @@ impl<'a> Frame<'a> {
         if let Some(warm) = self.warm.get_mut(slot) {
             *warm = pod.warm;
         }
+        if let Some(place) = self.pods.get_mut(slot) {
+            *place = Some(pod);
+        }
     }
 
     fn settle(&mut self) {
@@ -209,6 +215,11 @@ impl<'a> Frame<'a> {
         for (warm, active) in self.warm.iter_mut().zip(&self.active) {
             *warm &= active;
         }
+    }
+
+    /// The pod of a slot, where it reported enough of the cell.
+    pub(super) fn pod(&self, slot: usize) -> Option<&'a PodCell> {
+        self.pods.get(slot).copied().flatten()
     }
 
     /// Slots of the baseline.

@@ -1,10 +1,7 @@
 //! Reading the judge's state: what each objective says now.
 
 use super::latency::route_name;
-use super::{
-    Component, Judge, Objective, ObjectiveAssessment, Success, SuccessAssessment, Unavailable,
-};
-use crate::combine::log_mean;
+use super::{Component, Judge, Objective, ObjectiveAssessment, Unavailable};
 use crate::eta::Eta;
 
 /// What the three objectives have in common.
@@ -24,12 +21,6 @@ pub(super) struct State {
     unit: &'static str,
 }
 
-impl Success {
-    pub(super) fn log_e(&self, phi: f64) -> f64 {
-        log_mean(self.test.log_e(), phi)
-    }
-}
-
 impl State {
     /// Position among proofs.
     pub(super) fn index(&self) -> usize {
@@ -46,12 +37,6 @@ impl Judge {
     pub(super) fn states(&self) -> Vec<State> {
         let all = [self.latency_state(), self.errors_state(), self.cpu_state()];
         all.into_iter().flatten().collect()
-    }
-
-    /// φ of evidence on the canary alone.
-    pub(super) fn phi_alone(&self) -> f64 {
-        let errors = self.errors.as_ref();
-        errors.map_or(1.0, |errors| errors.phi_alone(self.progress.cells))
     }
 
     fn latency_state(&self) -> Option<State> {
@@ -151,17 +136,7 @@ impl Judge {
         }
     }
 
-    pub(super) fn limit(&self, success: &Success) -> SuccessAssessment {
-        let phi = self.phi_alone();
-        let failed = success.errors as f64 / success.requests as f64;
-        SuccessAssessment {
-            success: (success.requests > 0).then_some(1.0 - failed),
-            harm_log_e: success.log_e(phi),
-            harm_proved: success.proved,
-        }
-    }
-
-    /// The largest part of the evidence of harm.
+    /// The largest part of the comparisons' evidence of harm.
     pub(super) fn leading(&self, states: &[State]) -> Option<Component> {
         let latency = self.latency.as_ref().and_then(|l| l.leading());
         let latency = latency.map(|(level, route, log_e)| Component {

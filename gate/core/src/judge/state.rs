@@ -7,10 +7,10 @@
 
 use serde::{Deserialize, Deserializer, Serialize};
 
-use super::{Judge, JudgeConfig, Progress, cpu, errors, frame::Places, latency};
+use super::{Judge, JudgeConfig, Progress, cpu, errors, frame::Places, latency, limits};
 
 /// Version of the saved state; it changes with every change of shape or meaning.
-pub const VERSION: u32 = 2;
+pub const VERSION: u32 = 3;
 
 /// The saved state of a judge.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
@@ -22,7 +22,7 @@ pub struct Saved {
     latency: Option<latency::Saved>,
     errors: Option<errors::Saved>,
     cpu: Option<cpu::Saved>,
-    success: Vec<Success>,
+    limits: Vec<limits::Saved>,
 }
 
 /// Why a state can't be gone on from.
@@ -49,24 +49,9 @@ impl<'de> Deserialize<'de> for Version {
     }
 }
 
-/// What was seen of an absolute limit on success.
-#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
-struct Success {
-    log_e: Vec<f64>,
-    errors: u64,
-    requests: u64,
-    proved: bool,
-}
-
 impl Judge {
     /// Its state, to be kept.
     pub fn save(&self) -> Saved {
-        let success = self.success.iter().map(|success| Success {
-            log_e: success.test.log_e().to_vec(),
-            errors: success.errors,
-            requests: success.requests,
-            proved: success.proved,
-        });
         Saved {
             version: Version(VERSION),
             progress: self.progress.clone(),
@@ -74,7 +59,7 @@ impl Judge {
             latency: self.latency.as_ref().map(|latency| latency.save()),
             errors: self.errors.as_ref().map(|errors| errors.save()),
             cpu: self.cpu.as_ref().map(|cpu| cpu.save()),
-            success: success.collect(),
+            limits: self.limits.iter().map(limits::Watched::save).collect(),
         }
     }
 
@@ -97,11 +82,9 @@ impl Judge {
         });
         fits &= fit(&mut judge.errors, saved.errors, |e, saved| e.restore(saved));
         fits &= fit(&mut judge.cpu, saved.cpu, |c, saved| c.restore(saved));
-        fits &= judge.success.len() == saved.success.len();
-        for (success, saved) in judge.success.iter_mut().zip(saved.success) {
-            fits &= success.test.restore(saved.log_e);
-            (success.errors, success.requests) = (saved.errors, saved.requests);
-            success.proved = saved.proved;
+        fits &= judge.limits.len() == saved.limits.len();
+        for (limit, saved) in judge.limits.iter_mut().zip(saved.limits) {
+            fits &= limit.restore(saved);
         }
         if !fits {
             return Err(RestoreError::OtherConfiguration);

@@ -9,6 +9,7 @@ use crate::sketch::Sketch;
 
 mod explicit;
 mod levels;
+mod limits;
 mod state;
 mod traffic;
 
@@ -19,7 +20,7 @@ fn config() -> JudgeConfig {
         latency: Some(LatencyLimits::DEFAULT),
         errors: Some(ErrorLimits::DEFAULT),
         cpu: Some(CpuLimits::DEFAULT),
-        success: Vec::new(),
+        limits: Vec::new(),
         false_rollback: 0.01,
         false_approval: 0.01,
         assume: Assume::Auto,
@@ -212,46 +213,6 @@ fn what_can_not_be_judged_says_why() {
 }
 
 #[test]
-fn a_failing_route_breaks_its_success_limit() {
-    let success = SuccessLimit {
-        routes: vec!["GET /buy".into()],
-        min_success: 0.9995,
-    };
-    let config = JudgeConfig {
-        latency: None,
-        errors: None,
-        cpu: None,
-        success: vec![success],
-        ..config()
-    };
-    let (verdict, last) = rollout(
-        &config,
-        Kind {
-            error_rate: 0.01,
-            ..GOOD
-        },
-        1,
-        60,
-    );
-    assert_eq!(verdict, Verdict::Rollback);
-    assert!(last.success[0].harm_proved);
-    let (verdict, _) = rollout(
-        &config,
-        Kind {
-            error_rate: 0.0,
-            ..GOOD
-        },
-        1,
-        60,
-    );
-    assert_eq!(
-        verdict,
-        Verdict::Undecided,
-        "nothing is required, so nothing is approved"
-    );
-}
-
-#[test]
 fn pods_that_come_go_or_lose_windows_are_no_evidence() {
     for seed in 0..10 {
         let mut chance = Chance(seed);
@@ -317,8 +278,9 @@ fn any_pods(most: usize) -> impl Strategy<Value = Vec<PodCell>> {
         any::<bool>(),
         0.0f64..1.5,
         proptest::option::of(0.0f64..9.0),
+        proptest::option::of(0.1f64..4.0),
     );
-    let pod = pod.prop_map(|(routes, warm, coverage, cpu_seconds)| PodCell {
+    let pod = pod.prop_map(|(routes, warm, coverage, cpu_seconds, cores)| PodCell {
         pod: "".into(),
         warm,
         coverage: coverage.min(1.0),
@@ -327,7 +289,7 @@ fn any_pods(most: usize) -> impl Strategy<Value = Vec<PodCell>> {
             .map(|(name, route)| (name.into(), route))
             .collect(),
         cpu_seconds,
-        cpu_limit_cores: None,
+        cpu_limit_cores: cores,
     });
     proptest::collection::vec(pod, 0..most).prop_map(|mut pods| {
         for (i, pod) in pods.iter_mut().enumerate() {

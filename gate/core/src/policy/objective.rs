@@ -54,26 +54,18 @@ pub struct Ratio {
 /// A limit of the canary alone.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Absolute {
-    /// The latency quantile is at most that many seconds.
+    /// The latency quantile is at most that many seconds: no more than 1 − quantile of the
+    /// successful requests takes longer.
     MaxSeconds(f64),
     /// At least this share of requests succeeds, in (0, 1).
     MinSuccess(f64),
-    /// At most this share of the CPU limit is used, in (0, 1].
+    /// At most this share of the CPU limit is used on average, in (0, 1].
     MaxUtilization(f64),
     /// At most so many restarts of each pod.
     MaxPerPod(u64),
 }
 
 impl Absolute {
-    /// Whether this version judges it. One that isn't is `unavailable`, and keeps a required
-    /// objective from being approved.
-    pub const fn is_judged(self) -> bool {
-        match self {
-            Self::MinSuccess(_) | Self::MaxPerPod(_) => true,
-            Self::MaxSeconds(_) | Self::MaxUtilization(_) => false,
-        }
-    }
-
     /// The key as written.
     pub const fn key(self) -> &'static str {
         match self {
@@ -110,6 +102,11 @@ impl Indicator {
             .iter()
             .find(|(_, known)| *known == self)
             .map_or("", |(name, _)| name)
+    }
+
+    /// Whether it is measured of requests, and so of routes.
+    pub(super) fn is_of_requests(self) -> bool {
+        matches!(self, Self::Errors | Self::Latency)
     }
 
     /// Default limits of the ratio; none of an indicator that is only limited absolutely.

@@ -114,6 +114,10 @@ fn objective(reader: &mut Reader<'_>) -> Option<Objective> {
     let keys = Keys::read(reader);
     let indicator = indicator?;
     let mut objective = Objective::of(name.as_deref().unwrap_or(indicator.as_str()), indicator);
+    if !routes.is_empty() && !indicator.is_of_requests() {
+        let message = "CPU and restarts are a pod's, and not a route's";
+        reader.mistake("routes", message);
+    }
     objective.routes = routes;
     keys.apply(reader, &mut objective);
     objective.gate = match gate {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::{MAX_BUCKETS, QuantileEstimate, SketchError, locate};
+use super::{MAX_BUCKETS, QuantileEstimate, SAME, SketchError, locate};
 
 /// Counts by explicit bucket.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
@@ -54,6 +54,13 @@ impl Explicit {
             .iter()
             .skip(skip)
             .fold(0, |sum: u64, &n| sum.saturating_add(n))
+    }
+
+    pub(super) fn longer_than(&self, seconds: f64) -> Option<(u64, f64)> {
+        let lowest = seconds * (1.0 - SAME);
+        let edge = self.bounds.partition_point(|&bound| bound < lowest);
+        let bound = *self.bounds.get(edge)?;
+        Some((self.count_above(i32::try_from(edge).ok()?), bound))
     }
 
     pub(super) fn merge(&mut self, other: &Self) -> Result<(), SketchError> {

@@ -5,7 +5,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{MAX_BUCKETS, QuantileEstimate, SketchError, locate};
+use super::{MAX_BUCKETS, QuantileEstimate, SAME, SketchError, locate};
 
 /// Widest bucket index kept, so that shifting one never overflows.
 const MAX_INDEX: i64 = 1 << 30;
@@ -110,6 +110,12 @@ impl Exponential {
             .iter()
             .skip(skip)
             .fold(0, |sum: u64, &n| sum.saturating_add(n))
+    }
+
+    pub(super) fn longer_than(&self, seconds: f64) -> (u64, f64) {
+        let position = libm::ldexp(libm::log2(seconds * (1.0 - SAME)), self.scale);
+        let index = libm::ceil(position).clamp(-MAX_INDEX as f64, MAX_INDEX as f64);
+        (self.count_above(index as i32 - 1), self.edge(index))
     }
 
     pub(super) fn merge(&mut self, other: &Self) {

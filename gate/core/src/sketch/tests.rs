@@ -120,3 +120,21 @@ proptest! {
         prop_assert!(q.low * (1.0 - 1e-9) <= sorted[rank] && sorted[rank] <= q.high * (1.0 + 1e-9));
     }
 }
+
+/// What is counted as longer took longer, and as few as possible are left out.
+#[test]
+fn requests_are_counted_above_the_lowest_edge_that_is_no_less() {
+    let octaves = exponential(0, -3, &[1, 2, 4, 8]); // above 1/8, 1/4, 1/2 and 1 s
+    let explicit = Sketch::explicit(vec![0.1, 0.25, 0.5], vec![1, 2, 4, 8]).expect("fits");
+    let check = |sketch: &Sketch, seconds, expected: Option<(u64, f64)>| {
+        assert_eq!(sketch.longer_than(seconds), expected, "{seconds}");
+    };
+    check(&octaves, 0.25, Some((14, 0.25)));
+    check(&octaves, 0.25 + 1e-6, Some((12, 0.5)));
+    check(&octaves, 0.01, Some((15, 0.015_625)));
+    check(&octaves, 3.0, Some((0, 4.0)));
+    check(&explicit, 0.25, Some((12, 0.25)));
+    check(&explicit, 0.3, Some((8, 0.5)));
+    check(&explicit, 0.51, None);
+    check(&Sketch::Empty, 0.3, Some((0, 0.3)));
+}

@@ -16,6 +16,7 @@ import numpy as np
 from scipy.stats import binom, poisson
 
 import evalues
+import limits
 import times
 from memory import Memory, Scale, indicator, prior
 from rollout import Rollout
@@ -165,12 +166,31 @@ def rollouts(report, cases):
             for name, numbers in expected["objectives"].items():
                 for key, value in numbers.items():
                     report.check("rollout", f"{place}, {name}, {key}", found["objectives"][name][key], value)
+            for at, numbers in enumerate(expected["limits"]):
+                for key, value in numbers.items():
+                    report.check("limit of a rollout", f"{place}, {at}, {key}", found["limits"][at][key], value)
+
+
+def bounds(report, cases):
+    """E-values of absolute limits, cell by cell."""
+    for case in cases:
+        total = 0.0
+        for cell, log_e in zip(case["cells"], case["log_e"]):
+            one = limits.bets(cell, case["limit"]) if case["mean"] else limits.by_odds(*cell, case["limit"])
+            total = total + one
+            report.checks("bound", case["limit"], log_e, list(total))
 
 
 def expectations(report, cases):
     for case in cases:
         found = times.seconds(case["what"], case["side"], case["limits"], case["ratio"], case["traffic"], case["assume"])
         report.check("time", case, case["seconds"], found)
+
+
+def expected_limits(report, cases):
+    for case in cases:
+        found = times.of_limit(case["what"], case["permitted"], case["value"], case["parts"], case["risk"], case["traffic"])
+        report.check("time of a limit", case, case["seconds"], found)
 
 
 # What the theorem says, of the judge's own numbers and by exact sums.
@@ -190,12 +210,28 @@ def theorem(report, labelings):
         for factor in (0.0, 0.2, 1.5, 10.0):
             e = [math.exp(evalues.alone(int(x), n, 0.02, factor)) for x in k]
             report.check("E of the canary alone is at most 1", (n, factor), worst(binom.pmf(k, n, 0.02) @ e), 0.0)
+        for limit in (0.0005, 0.02, 0.5):
+            e = np.exp([limits.by_odds(int(x), n, limit) for x in k])
+            report.check("E of a limit is at most 1", (n, limit), worst(binom.pmf(k, n, limit) @ e), 0.0)
+    wander(report)
     # Poisson events at the same rate, by requests: at most 1 where the canary has the fewest; where a pod has fewer, its
     # events are raised by an approximation, which docs/statistics.md puts at 1.0001.
     for requests, most in (((300, 400, 100), 1.0), ((150, 50, 100), 1.0001)):
         for events in (0.05, 0.5):
             mean = float(np.max(poisson_mean(requests, events)))
             report.check("E of unequal exposure", (requests, events), max(mean, most), most)
+
+
+def wander(report):
+    """Rates that wander around the limit, their mean exactly at it: still at most 1 on average, by exact sums."""
+    for rates in ((0.01, 0.03, 0.05, 0.11), (0.2, 0.0, 0.0, 0.0), (0.05, 0.05, 0.05, 0.05)):
+        each = [[np.exp(limits.by_odds(k, 4, 0.05)) * binom.pmf(k, 4, rate) for k in range(5)] for rate in rates]
+        mean = np.prod(np.sum(each, axis=1), axis=0)
+        report.check("E of a wandering rate is at most 1", rates, max(0.0, float(mean.max()) - 1 - TOLERANCE), 0.0)
+    for means in ((0.3, 0.9), (0.6, 0.6), (0.0, 0.8)):
+        each = [np.exp(limits.bets(1.0, 0.6)) * x + np.exp(limits.bets(0.0, 0.6)) * (1 - x) for x in means]
+        worst = float(np.prod(each, axis=0).max())
+        report.check("E of a wandering mean is at most 1", means, max(0.0, worst - 1 - TOLERANCE), 0.0)
 
 
 def poisson_mean(requests, events, top=9):
@@ -224,7 +260,9 @@ def main():
         report.checks("canary alone", case, case["log_e"], expected)
     memories(report, said["memories"])
     rollouts(report, said["rollouts"])
+    bounds(report, said["bounds"])
     expectations(report, said["times"])
+    expected_limits(report, said["limit_times"])
     theorem(report, said["labelings"])
     for kind, compared in report.compared.items():
         print(f"{compared:6} {kind}")

@@ -5,6 +5,7 @@ import math
 import numpy as np
 
 import evalues
+from limits import WEIGHT, Limit
 from memory import Memory, Scale, indicator, prior
 
 UP, DOWN = np.log([1.2, 1.35, 1.6, 2, 3, 5, 10]), -np.log([1.2, 1.35, 1.6, 2, 3, 5])
@@ -89,6 +90,7 @@ class Rollout:
             self.cpu_weight = share["cpu"] * main
             self.cpu_log_e = {"harm": np.zeros(len(TILTS_CPU)), "safe": np.zeros(len(TILTS_CPU))}
             self.cpu_memory, self.scale = Memory("cpu"), Scale()
+        self.limits = [Limit(each, config["scale"], config["first"]) for each in config.get("limits", ())]
         tilts = {"latency": 3, "errors": 2, "cpu": 3}
         self.ladder = {name: {"harm": np.zeros((len(HARM), tilts[name])),
                               "safe": np.zeros((len(SAFE), 6 if name == "errors" else tilts[name]))} for name in on}
@@ -118,6 +120,8 @@ class Rollout:
         self.warm = warm & self.active
         self.hist[~self.warm] = 0
         known = [self.warm[s] and self.cpu[s] and total[s] > 0 for s in range(slots)]
+        of = {pod["name"]: pod for pod in cell["baseline"] if pod["coverage"] >= 0.4}
+        self.baseline, self.canary = [of.get(name) for name in self.names["baseline"]], cell["canary"]
         self.y = [math.log(self.cpu[s] / total[s]) if ok else None for s, ok in enumerate(known)]
 
     def edge(self, level, route=None):
@@ -159,6 +163,8 @@ class Rollout:
                 self.phi.add(k - n * p, on.sum() - 1, (n * p * (1 - p) * (1 - n / n.sum())).sum())
         if "cpu" in self.on:
             self.cpu_memory.learn(self.y[: self.pods], 0.0 if judged else None)
+        for limit in self.limits:
+            limit.learn(self.baseline, self.active, self.canary if judged else None)
 
     def finish(self):
         """What a cell teaches after it was judged."""
@@ -212,7 +218,7 @@ class Rollout:
         memories = [part.memory for _, part in self.all_latency()]
         memories += [*(part.memory for part in self.errors), self.phi] if "errors" in self.on else []
         memories += [self.cpu_memory] if "cpu" in self.on else []
-        for memory in memories:
+        for memory in memories + self.limits:
             memory.begin(one_pod)
 
     def all_latency(self):
@@ -368,11 +374,18 @@ class Rollout:
             proved["high"] = min((x for x in highs if x is not None), default=None)
             objectives[name] = {"harm": harm, "safe": safe, **{f"{k}_proved" if k in ("harm", "safe") else k: v
                                                                 for k, v in proved.items()}}
-        total = mixture(every)
+        total, each = mixture(every) if every else None, WEIGHT if every else 1.0
+        if self.limits:
+            each /= len(self.limits)
+            for limit in self.limits:
+                limit.step(self.canary, alpha - math.log(each))
+            parts = [(limit.total(), each) for limit in self.limits]
+            total = mixture(parts + ([(total, 1 - WEIGHT)] if every else []))
         required = [name for name in self.on if self.config[name]["required"]]
         verdict = "undecided"
         if total >= alpha:
             verdict = "rollback"
         elif required and self.step_cells >= self.config["cells_min"] and all(self.proved[n]["safe"] for n in required):
             verdict = "approve"
-        return {"verdict": verdict, "harm": total, "objectives": objectives}
+        found = [{"harm": limit.total(), "proved": limit.proved} for limit in self.limits]
+        return {"verdict": verdict, "harm": total, "objectives": objectives, "limits": found}

@@ -6,6 +6,7 @@ import numpy as np
 from scipy.special import rel_entr
 from scipy.stats import norm
 
+import limits
 from memory import BLOCKS, prior
 
 CELL, DAY = 5, 17_280
@@ -77,4 +78,18 @@ def seconds(what, side, limits, ratio, traffic, assume):
     rate = min(rate, math.log(pods + 1))
     t = np.arange(1, DAY + 1)
     enough = np.flatnonzero(rate * t / kappa(shape, pods, history, t) >= wanted)
+    return int(t[enough[0]]) * CELL if len(enough) else None
+
+
+def of_limit(what, permitted, value, parts, risk, traffic):
+    """Expected seconds until a canary at `value` is proved beyond what is permitted. `parts`: alternatives by weight."""
+    pods, history = baseline_pods(traffic), traffic["history_seconds"] / CELL
+    if what == "utilization":
+        rate = max(math.log(1 - c + c * value / permitted) for c in limits.SHARES)
+        shape, more = limits.UTILIZATION, 0.0
+    else:
+        rate = min(math.log(5), traffic["rate"] * CELL * traffic["weight"] * divergence(value, permitted))
+        shape, more = prior("approve errors", "vary", pods == 1), 1.0
+    t = np.arange(1, DAY + 1)
+    enough = np.flatnonzero(rate * t / kappa(shape, pods, history, t) >= math.log(parts / risk) + more)
     return int(t[enough[0]]) * CELL if len(enough) else None

@@ -63,7 +63,7 @@ fn judge(rollout: &Value) -> Judge {
         latency: Some(LatencyLimits::DEFAULT),
         errors: Some(ErrorLimits::DEFAULT),
         cpu: Some(CpuLimits::DEFAULT),
-        success: Vec::new(),
+        limits: Vec::new(),
         false_rollback: 0.01,
         false_approval: 0.01,
         assume: if rollout["assume"] == "vary" {

@@ -61,6 +61,8 @@ pub(super) const fn new(
         traffic,
         cpu_above: 1.10,
         assume: Assume::Auto,
+        limit: None,
+        bake: 0,
     }
 }
 

@@ -99,7 +99,36 @@ fn canaries_are_where_they_claim_to_be() {
             Right::Equal => assert!(same && change.leak == 0.0, "{}", scenario.name),
             Right::HarmEdge(at) => assert_eq!(factor(at), limits(at).0, "{}", scenario.name),
             Right::SafetyEdge(at) => assert_eq!(factor(at), limits(at).1, "{}", scenario.name),
-            Right::Bad => assert_ne!(change, crate::traffic::SAME, "{}", scenario.name),
+            Right::LimitEdge => assert!(same, "{}", scenario.name),
+            Right::Bad => {
+                let worse = change != crate::traffic::SAME || scenario.limit.is_some();
+                assert!(worse, "{}", scenario.name);
+            }
         }
     }
+}
+
+/// Guarantees: a canary at the edge of an absolute limit is exactly there, one beyond it is not.
+#[test]
+fn canaries_are_at_their_absolute_limits() {
+    let limited = all().filter_map(|scenario| Some((scenario, scenario.limit?)));
+    let mut seen = 0;
+    for (scenario, bound) in limited {
+        let traffic = &scenario.traffic;
+        let (is, permitted) = match bound {
+            Bound::Latency { seconds, quantile } => (traffic.shape.above(seconds), 1.0 - quantile),
+            Bound::Success(least) => (traffic.errors, 1.0 - least),
+            Bound::Utilization(most) => {
+                let pod = traffic.rate * traffic.weight / traffic.canary_pods as f64;
+                (pod * traffic.cpu_seconds / traffic.cpu_cores, most)
+            }
+        };
+        let times = is / permitted;
+        match scenario.right {
+            Right::LimitEdge => assert!((times - 1.0).abs() < 1e-3, "{}: {times}", scenario.name),
+            _ => assert!(times > 1.1, "{}: {times}", scenario.name),
+        }
+        seen += 1;
+    }
+    assert!(seen >= 6, "{seen} scenarios with a limit");
 }

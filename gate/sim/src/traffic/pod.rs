@@ -100,7 +100,7 @@ impl Pod {
             coverage: share,
             routes,
             cpu_seconds: (requests > 0).then_some(cpu),
-            cpu_limit_cores: None,
+            cpu_limit_cores: Some(traffic.cpu_cores),
         })
     }
 

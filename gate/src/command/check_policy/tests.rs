@@ -92,23 +92,26 @@ fn times_are_a_table() {
 
             expected at 600 requests/s, 20 % of them the canary's, errors 0.12 %:
 
-                                               2m of history   no history
-              latency  no different: approve           1m10s        1m25s
-                       ×1.20  worse: rollback            45s          55s
-                       ×1.35  worse: rollback            35s          45s
-                       ×2.00  worse: rollback            35s          45s
-              errors   no different: approve           1m40s        1m55s
-                       ×2.00  worse: rollback          10m5s*      10m15s*
-                       ×3.75  worse: rollback          1m20s        1m30s
-                       ×10.00 worse: rollback            35s          40s
-              cpu      no different: approve           1m15s        1m35s
-                       ×1.16  worse: rollback          1m25s        1m55s
-                       ×1.50  worse: rollback          1m20s        1m55s
-              all      approve                         1m40s        1m55s
+                                                     2m of history   no history
+              latency        no different: approve           1m10s        1m25s
+                             ×1.20  worse: rollback            50s           1m
+                             ×1.35  worse: rollback            35s          45s
+                             ×2.00  worse: rollback            35s          45s
+              errors         no different: approve           1m40s        1m55s
+                             ×2.00  worse: rollback         10m20s*      10m25s*
+                             ×3.75  worse: rollback          1m25s        1m30s
+                             ×10.00 worse: rollback            35s          40s
+              cpu            no different: approve           1m15s        1m35s
+                             ×1.16  worse: rollback          1m25s        1m55s
+                             ×1.50  worse: rollback          1m25s        1m55s
+              order-success  0.1 % fail: rollback             8m5s        8m25s
+                             0.25 % fail: rollback             50s           1m
+              all            approve                         1m40s        1m55s
 
               * after the deadline of 10m
 
-              assumed: latency log-normal (σ 0.7), CPU a request ±5 % a cell, 4 baseline pods to a canary's one, traffic steady
+              assumed: latency log-normal (σ 0.7), CPU a request ±5 % a cell, 4 baseline pods to a canary's one, traffic steady,
+                       all of it on the routes of order-success
         "#]],
     );
 }

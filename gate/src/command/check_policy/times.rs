@@ -4,13 +4,14 @@ use std::fmt::Write as _;
 use std::time::Duration;
 
 use davy_gate_core::expect::{
-    CPU_SIGMA, Expectation, LATENCY_SIGMA, Traffic, approval_seconds, expectations,
+    CPU_SIGMA, Expectation, LATENCY_SIGMA, LimitExpectation, Traffic, approval_seconds,
+    expectations, limit_expectations,
 };
-use davy_gate_core::policy::{Assume, Gate, Indicator, Policy};
+use davy_gate_core::policy::{Absolute, Assume, Gate, Indicator, Policy};
 use davy_proto::units::format_duration;
 
 use crate::cli::CheckPolicy;
-use crate::figures::{grouped, percent};
+use crate::figures::{grouped, percent, seconds};
 
 /// Seconds that the baseline was watched alone: with some history and with none.
 const HISTORIES: [(&str, f64); 2] = [("2m of history", 120.0), ("no history", 0.0)];
@@ -66,7 +67,13 @@ impl Expected {
 
     /// The times as a table, the assumptions, and remedies.
     pub(super) fn table(&self, policy: &Policy) -> String {
-        let columns = HISTORIES.map(|(_, seconds)| expectations(policy, &self.with(seconds)));
+        let columns = HISTORIES.map(|(_, seconds)| {
+            let traffic = self.with(seconds);
+            (
+                expectations(policy, &traffic),
+                limit_expectations(policy, &traffic),
+            )
+        });
         let rows = rows(policy, &columns);
         let heads = HISTORIES.map(|(head, _)| format!("{head} "));
         let width = rows
@@ -103,9 +110,10 @@ impl Expected {
         let _ = writeln!(
             out,
             "\n  assumed: latency log-normal (σ {LATENCY_SIGMA}), CPU a request ±{} a cell, {}, \
-             traffic steady",
+             traffic steady{}",
             percent(CPU_SIGMA),
-            self.pods()
+            self.pods(),
+            on_routes(policy)
         );
         out.push_str(&self.remedies(policy));
         out
@@ -156,9 +164,27 @@ impl Expected {
     }
 }
 
-fn rows(policy: &Policy, columns: &[Vec<Expectation>; 2]) -> Vec<(String, [String; 2])> {
+/// What is taken of limits on some routes, whose traffic isn't known.
+fn on_routes(policy: &Policy) -> String {
+    let some = |limits: &[Absolute]| !limits.is_empty();
+    let narrowed = policy.objectives.iter();
+    let narrowed = narrowed.filter(|o| some(&o.absolute) && !o.routes.is_empty());
+    let names: Vec<&str> = narrowed.map(|objective| objective.name.as_str()).collect();
+    if names.is_empty() {
+        return String::new();
+    }
+    format!(
+        ",\n           all of it on the routes of {}",
+        names.join(" and ")
+    )
+}
+
+/// Expectations of comparisons and of absolute limits.
+type Column = (Vec<Expectation>, Vec<LimitExpectation>);
+
+fn rows(policy: &Policy, columns: &[Column; 2]) -> Vec<(String, [String; 2])> {
     let mut rows = Vec::new();
-    let [with, without] = columns;
+    let [(with, with_limits), (without, without_limits)] = columns;
     let deadline = policy.timing.max_duration;
     let time = |seconds: Option<u64>| {
         let late = if in_time(seconds, deadline) {
@@ -171,11 +197,9 @@ fn rows(policy: &Policy, columns: &[Vec<Expectation>; 2]) -> Vec<(String, [Strin
             seconds.map_or_else(|| "over a day".to_owned(), duration)
         )
     };
-    let width = with
-        .iter()
-        .map(|e| e.name.chars().count())
-        .max()
-        .unwrap_or(0);
+    let names = with.iter().map(|e| &e.name);
+    let names = names.chain(with_limits.iter().map(|e| &e.name));
+    let width = names.map(|name| name.chars().count()).max().unwrap_or(0);
     for (with, without) in with.iter().zip(without) {
         let name = format!("{:<width$}", with.name);
         let times = [with.approve_seconds, without.approve_seconds].map(time);
@@ -188,9 +212,30 @@ fn rows(policy: &Policy, columns: &[Vec<Expectation>; 2]) -> Vec<(String, [Strin
             rows.push((format!("{blank}  ×{ratio:<5.2} worse: rollback"), times));
         }
     }
+    for (with, without) in with_limits.iter().zip(without_limits) {
+        let mut name = with.name.as_str();
+        for ((value, with_history), (_, none)) in
+            with.rollback_seconds.iter().zip(&without.rollback_seconds)
+        {
+            let what = broken(with.limit, *value);
+            let times = [*with_history, *none].map(time);
+            rows.push((format!("{name:<width$}  {what}: rollback"), times));
+            name = "";
+        }
+    }
     let whole = [with, without].map(|column| time(approval_seconds(policy, column)));
     rows.push((format!("{:<width$}  approve", "all"), whole));
     rows
+}
+
+/// What breaks a limit: so many requests, or so much of the CPU.
+fn broken(limit: Absolute, value: f64) -> String {
+    let value = percent(value);
+    match limit {
+        Absolute::MaxSeconds(max) => format!("{value} above {}", seconds(max)),
+        Absolute::MaxUtilization(_) => format!("{value} of the CPU"),
+        Absolute::MinSuccess(_) | Absolute::MaxPerPod(_) => format!("{value} fail"),
+    }
 }
 
 /// Changes, each of which alone brings the objective in before the deadline.

@@ -8,10 +8,23 @@ fn everything() -> JudgeConfig {
             negligible: Some(0.001),
             ..ErrorLimits::DEFAULT
         }),
-        success: vec![SuccessLimit {
-            routes: vec!["a".into()],
-            min_success: 0.99,
-        }],
+        limits: vec![
+            Limit {
+                bound: Bound::Success(0.99),
+                routes: vec!["a".into()],
+            },
+            Limit {
+                bound: Bound::Latency {
+                    seconds: 0.1,
+                    quantile: 0.9,
+                },
+                routes: Vec::new(),
+            },
+            Limit {
+                bound: Bound::Utilization(0.5),
+                routes: Vec::new(),
+            },
+        ],
         ..config()
     }
 }
@@ -124,7 +137,7 @@ fn another_version_or_configuration_is_refused() {
     );
     let refused = serde_json::from_str::<Saved>(&newer).expect_err("a newer one");
     let said = refused.to_string();
-    let expected = "the saved judge is of version 3, this one goes on from version 2 only";
+    let expected = "the saved judge is of version 4, this one goes on from version 3 only";
     assert!(said.starts_with(expected), "{said}");
     let strict = JudgeConfig {
         latency: Some(LatencyLimits {
