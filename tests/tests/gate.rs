@@ -2,6 +2,7 @@
 
 mod access;
 mod api;
+mod bake;
 mod check;
 mod evidence;
 mod listeners;

@@ -3,7 +3,8 @@
 //! A [`Rollout`] holds the attempt under way. A new one starts on a step lower than the last seen,
 //! on reset, on a changed policy and on another baseline. Within an attempt harm accumulates; at
 //! each new step safety must be proved again, on evidence since that step began. A rollback is
-//! latched for the attempt, an approval for the step.
+//! latched for the attempt, an approval for the step, once it was judged on for `bake`: until then
+//! it is not final, and a proof of harm makes it a rollback.
 //!
 //! Rules that are not the judge's: warm-up, `min_duration` and the deadline, restarts, an arm that
 //! fell silent, alerts, `observe`. The deadline counts from the canary's first counted cell, and
@@ -98,7 +99,10 @@ impl Lives {
 struct Latch {
     verdict: Verdict,
     reason: String,
+    /// When it was made, of a baked approval when it became final.
     at: UnixNanos,
+    /// Whether it stays; else it is an approval that is baking.
+    is_final: bool,
     assessment: Option<Assessment>,
 }
 

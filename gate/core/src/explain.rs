@@ -164,6 +164,19 @@ pub fn undecided(
     }
 }
 
+/// Of an approval that is judged on.
+pub fn baking(reason: &str, rest: Duration) -> String {
+    format!("{reason}; judged on for {}", format_duration(whole(rest)))
+}
+
+/// Of an approval that was judged on for `bake`.
+pub fn baked(reason: &str, bake: Duration) -> String {
+    format!(
+        "{reason}; nothing spoke against it for {}",
+        format_duration(bake)
+    )
+}
+
 /// What is missing before the first judged cell.
 pub fn nothing_yet(canary_seen: bool) -> String {
     if canary_seen {
@@ -333,6 +346,11 @@ fn milliseconds(seconds: f64) -> String {
 
 fn percent(share: f64) -> String {
     format!("{} %", rounded(share * 100.0))
+}
+
+/// Whole seconds, rounded up.
+fn whole(time: Duration) -> Duration {
+    Duration::from_secs(time.as_secs() + u64::from(time.subsec_nanos() > 0))
 }
 
 fn about(time: Duration) -> String {

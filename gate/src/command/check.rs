@@ -228,10 +228,9 @@ impl<W: Write> Checking<W> {
     async fn until_the_end(&mut self, mut pace: Pace, stop: impl Future<Output = ()>) -> Ended {
         let started = pace.now();
         let deadline = started.plus(self.give_up.unwrap_or_else(|| {
-            self.policy
-                .timing
-                .max_duration
-                .saturating_add(FIRST_CELL_WITHIN)
+            let timing = self.policy.timing;
+            let judged = timing.max_duration.saturating_add(timing.bake);
+            judged.saturating_add(FIRST_CELL_WITHIN)
         }));
         self.announce();
         tokio::pin!(stop);
@@ -252,7 +251,8 @@ impl<W: Write> Checking<W> {
                 looked = true;
             }
             let answer = self.session.evaluate();
-            let late = answer.elapsed_seconds >= self.policy.timing.max_duration.as_secs();
+            let late = answer.verdict == Verdict::Undecided
+                && answer.elapsed_seconds >= self.policy.timing.max_duration.as_secs();
             if answer.is_final || (late && self.give_up.is_none()) {
                 return Ended::Judged(Box::new(answer));
             }

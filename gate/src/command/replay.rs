@@ -145,7 +145,7 @@ impl Replay {
         Ok(())
     }
 
-    /// Whether the verdict stands: what comes after can change it only where the policy bakes.
+    /// Whether the verdict stands: what comes after can't change it.
     pub fn is_decided(&self) -> bool {
         self.changes.last.is_some_and(|(_, _, is_final)| is_final)
     }

@@ -18,71 +18,98 @@ struct Decision {
     reason: String,
 }
 
+impl Decision {
+    fn new(verdict: Verdict, reason: String) -> Self {
+        Self { verdict, reason }
+    }
+}
+
+impl Latch {
+    fn decision(&self) -> Decision {
+        Decision::new(self.verdict, self.reason.clone())
+    }
+}
+
 impl Attempt {
     /// The answer at `now`. Calling it twice at the same time changes nothing.
     pub fn evaluate(&mut self, now: UnixNanos) -> Evaluation {
         let decision = match &self.latch {
-            Some(latch) if latch.verdict == Verdict::Rollback || !self.baking(latch, now) => {
-                Decision {
-                    verdict: latch.verdict,
-                    reason: latch.reason.clone(),
-                }
-            }
-            Some(latch) => {
-                let stands = Decision {
-                    verdict: latch.verdict,
-                    reason: latch.reason.clone(),
-                };
-                let again = self.decide(now);
-                if again.verdict == Verdict::Rollback {
-                    again
-                } else {
-                    stands
-                }
-            }
+            Some(latch) if latch.is_final => latch.decision(),
+            Some(latch) => self.harm().unwrap_or_else(|| latch.decision()),
             None => self.decide(now),
         };
-        let is_final = decision.verdict != Verdict::Undecided;
-        let latched = self.latch.as_ref().map(|latch| latch.verdict);
-        if is_final && latched != Some(decision.verdict) {
-            self.latch = Some(Latch {
-                verdict: decision.verdict,
-                reason: decision.reason.clone(),
-                at: now,
-                assessment: self.last.clone(),
-            });
-        }
+        self.stand(&decision, now);
+        let is_final = self.latch.as_ref().is_some_and(|latch| latch.is_final);
+        let decision = match &self.latch {
+            Some(latch) if !is_final => Decision::new(latch.verdict, self.baking(latch, now)),
+            Some(latch) => latch.decision(),
+            None => decision,
+        };
         self.note(&decision, is_final, now);
         self.answer(decision, is_final, now)
     }
 
-    fn baking(&self, latch: &Latch, now: UnixNanos) -> bool {
-        now.since(latch.at) < self.policy.timing.bake
+    /// Latches what was decided: a rollback for good, an approval once it is baked.
+    fn stand(&mut self, decision: &Decision, now: UnixNanos) {
+        let same = |latch: &&mut Latch| latch.verdict == decision.verdict;
+        let bake = self.policy.timing.bake;
+        let held = self.alert.is_some() || self.silent_cells > 0;
+        if let Some(latch) = self.latch.as_mut().filter(same) {
+            if !latch.is_final && !held && now.since(latch.at) >= bake {
+                latch.is_final = true;
+                latch.at = now;
+                latch.reason = explain::baked(&latch.reason, bake);
+                latch.assessment = self.last.clone();
+            }
+        } else if decision.verdict != Verdict::Undecided {
+            self.latch = Some(Latch {
+                verdict: decision.verdict,
+                reason: decision.reason.clone(),
+                at: now,
+                is_final: decision.verdict == Verdict::Rollback || bake.is_zero(),
+                assessment: self.last.clone(),
+            });
+        }
     }
 
-    fn decide(&self, now: UnixNanos) -> Decision {
-        let undecided = |reason| Decision {
-            verdict: Verdict::Undecided,
-            reason,
-        };
-        let rollback = |reason| Decision {
-            verdict: Verdict::Rollback,
-            reason,
-        };
+    /// What an approval that is judged on waits for.
+    fn baking(&self, latch: &Latch, now: UnixNanos) -> String {
+        let rest = self.rest_of_bake(latch, now);
+        match &self.alert {
+            _ if !rest.is_zero() => explain::baking(&latch.reason, rest),
+            Some(alert) => format!("{}; held while alert {alert} fires", latch.reason),
+            None => format!("{}; held while the canary is silent", latch.reason),
+        }
+    }
+
+    fn rest_of_bake(&self, latch: &Latch, now: UnixNanos) -> Duration {
+        self.policy.timing.bake.saturating_sub(now.since(latch.at))
+    }
+
+    /// A rollback, whatever else is proved.
+    fn harm(&self) -> Option<Decision> {
+        let rollback = |reason| Some(Decision::new(Verdict::Rollback, reason));
         if let Some(reason) = self.unstable() {
             return rollback(reason);
         }
-        let alert = self.alert.as_deref().unwrap_or_default();
-        if self.alert.is_some() && self.policy.on_alert == OnAlert::Rollback {
+        if let Some(alert) = &self.alert
+            && self.policy.on_alert == OnAlert::Rollback
+        {
             return rollback(format!("alert {alert} fires"));
         }
-        if let Some(last) = self
-            .last
-            .as_ref()
-            .filter(|a| a.verdict == judge::Verdict::Rollback)
-        {
+        let last = self.last.as_ref()?;
+        if last.verdict == judge::Verdict::Rollback {
             return rollback(explain::rollback(&self.policy, last));
         }
+        None
+    }
+
+    fn decide(&self, now: UnixNanos) -> Decision {
+        self.harm().unwrap_or_else(|| self.decide_unharmed(now))
+    }
+
+    fn decide_unharmed(&self, now: UnixNanos) -> Decision {
+        let undecided = |reason| Decision::new(Verdict::Undecided, reason);
         let late = self.under_way(now) >= self.policy.timing.max_duration;
         let some = |last: &&Assessment| self.compared || last.objectives.is_empty();
         let Some(last) = self.last.as_ref().filter(some) else {
@@ -100,18 +127,14 @@ impl Attempt {
                 undecided(reason)
             };
         }
-        if self.alert.is_some() {
+        if let Some(alert) = &self.alert {
             return undecided(format!("undecided: held while alert {alert} fires"));
         }
         let early = self.elapsed(now) < self.policy.timing.min_duration;
         match last.verdict {
             // Silence is no proof: what was proved is of cells that both arms reported.
             judge::Verdict::Approve if !early && self.silent_cells == 0 => {
-                let reason = explain::approve(&self.policy, last);
-                Decision {
-                    verdict: Verdict::Approve,
-                    reason,
-                }
+                Decision::new(Verdict::Approve, explain::approve(&self.policy, last))
             }
             _ => {
                 let eta = self.eta(now);
@@ -134,15 +157,12 @@ impl Attempt {
 
     fn deadline(&self, last: Option<&Assessment>, waits: &str) -> Decision {
         let after = davy_proto::units::format_duration(self.policy.timing.max_duration);
-        let undecided = |reason| Decision {
-            verdict: Verdict::Undecided,
-            reason,
-        };
+        let undecided = |reason| Decision::new(Verdict::Undecided, reason);
         match (&self.policy.on_deadline, last) {
-            (OnDeadline::Rollback, _) => Decision {
-                verdict: Verdict::Rollback,
-                reason: format!("not proved safe within {after}, and the policy says rollback"),
-            },
+            (OnDeadline::Rollback, _) => Decision::new(
+                Verdict::Rollback,
+                format!("not proved safe within {after}, and the policy says rollback"),
+            ),
             (OnDeadline::ApproveIfBelow(bounds), Some(last)) => {
                 let within = |(name, bound): (&String, &f64)| {
                     let objective = self.policy.objectives.iter().find(|o| o.name == *name);
@@ -154,10 +174,7 @@ impl Attempt {
                 };
                 if last.log_e_harm < 0.0 && self.silent_cells == 0 && bounds.iter().all(within) {
                     let reason = explain::below_looser_bounds(&self.policy, last, bounds);
-                    return Decision {
-                        verdict: Verdict::Approve,
-                        reason,
-                    };
+                    return Decision::new(Verdict::Approve, reason);
                 }
                 undecided(format!(
                     "deadline of {after} passed, looser bounds not proved: {waits}"
@@ -208,8 +225,10 @@ impl Attempt {
     fn note(&mut self, decision: &Decision, is_final: bool, now: UnixNanos) {
         let (attempt, step) = (self.number, self.step);
         let known = self.timeline.back();
-        let same =
-            |e: &TimelineEntry| (e.attempt, e.step, e.verdict) == (attempt, step, decision.verdict);
+        let same = |e: &TimelineEntry| {
+            (e.attempt, e.step) == (attempt, step)
+                && (e.verdict, e.is_final) == (decision.verdict, is_final)
+        };
         if known.is_some_and(same) {
             return;
         }
@@ -229,16 +248,14 @@ impl Attempt {
     fn answer(&self, decision: Decision, is_final: bool, now: UnixNanos) -> Evaluation {
         let observes = self.policy.mode == Mode::Observe;
         // A verdict that stands is shown with the numbers, and at the time, it was made of.
-        let decided = self.latch.as_ref().map_or(now, |latch| latch.at);
-        let latched = self
-            .latch
-            .as_ref()
-            .and_then(|latch| latch.assessment.as_ref());
+        let stands = self.latch.as_ref().filter(|_| is_final);
+        let decided = stands.map_or(now, |latch| latch.at);
+        let latched = stands.and_then(|latch| latch.assessment.as_ref());
         let shown = latched.or(self.last.as_ref());
-        let eta = if is_final {
-            Some(Duration::ZERO)
-        } else {
-            self.eta(now)
+        let eta = match &self.latch {
+            Some(_) if is_final => Some(Duration::ZERO),
+            Some(latch) => Some(self.rest_of_bake(latch, now)),
+            None => self.eta(now),
         };
         let reason = if observes {
             format!(

@@ -1,3 +1,4 @@
+mod bake;
 mod limits;
 mod lives;
 

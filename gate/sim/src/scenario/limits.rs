@@ -1,4 +1,4 @@
-//! Scenarios with an absolute limit, which the canary meets exactly or breaks.
+//! Scenarios with an absolute limit, which the canary meets exactly or breaks; and with a bake.
 //!
 //! The canary is no different from its baseline, which tells nothing of such a limit. Where load
 //! and latency wander the limit is met on average over many rollouts, not in each: so the edges are
@@ -10,7 +10,7 @@ use davy_gate_core::judge::Bound;
 use super::table::{USUAL, bad, new};
 use super::{Right, Scenario};
 use crate::rollout::CELLS_MAX;
-use crate::traffic::{QUIET, Traffic};
+use crate::traffic::{Change, QUIET, SAME, Traffic};
 
 /// 99.88 % of the requests of the quiet service succeed, and its P99 is 230 ms.
 const SUCCESS: f64 = 0.9988;
@@ -44,7 +44,7 @@ const fn p99(seconds: f64) -> Bound {
     }
 }
 
-/// Exactly at a limit, and beyond one.
+/// Exactly at a limit, beyond one, and a leak that is looked at for longer.
 pub(super) const LIMITS: &[Scenario] = &[
     at(
         "limit-success",
@@ -92,4 +92,12 @@ pub(super) const LIMITS: &[Scenario] = &[
         },
         Bound::Utilization(0.8),
     ),
+    Scenario {
+        bake: 240,
+        ..bad(
+            "leak-bake",
+            "latency and CPU grow by 2 % a minute, and an approval is judged for 20 more minutes",
+            USUAL.canary(Change { leak: 0.02, ..SAME }),
+        )
+    },
 ];

@@ -121,6 +121,10 @@ fn evidence(arm: &str, pod: &str, end: u64, factor: f64) -> ExportMetricsService
 }
 
 fn state() -> State {
+    baking(Duration::ZERO)
+}
+
+fn baking(bake: Duration) -> State {
     let command = |name: &str| {
         CommandTemplate::new(
             &[name.to_owned(), "{canary}".to_owned()],
@@ -134,6 +138,7 @@ fn state() -> State {
     };
     let mut policy = Policy::standard();
     policy.timing.warm_up = Duration::ZERO;
+    policy.timing.bake = bake;
     State::new(Parts {
         policies: Policies::one(policy),
         actuator: crate::actuate::Actuator::new(actuators),
@@ -158,14 +163,22 @@ fn question(step: impl Into<Option<u64>>) -> Question {
 /// Plays a rollout whose canary is `factor` times as slow, each request delivered `copies` times,
 /// for at most ten minutes; gives the final evaluation and the actuators that were to be run.
 fn play(factor: f64, copies: usize) -> (Evaluation, Vec<&'static str>) {
-    let mut state = state();
+    play_on(state(), |_| factor, copies)
+}
+
+/// The same of a canary that is so many times as slow in each cell.
+fn play_on(
+    mut state: State,
+    factor: impl Fn(u64) -> f64,
+    copies: usize,
+) -> (Evaluation, Vec<&'static str>) {
     let mut due = Vec::new();
     for cell in 0..144 {
         let end = BEGIN + (cell + 1) * CELL;
         let now = UnixNanos::from_seconds(end).plus(Duration::from_millis(200));
         let mut pods: Vec<_> = ["a", "b", "c", "d"].map(|pod| ("v1", pod, 1.0)).to_vec();
         if cell >= HISTORY_CELLS {
-            pods.push(("v2", "e", factor));
+            pods.push(("v2", "e", factor(cell)));
         }
         for (arm, pod, factor) in pods {
             for _ in 0..copies {
@@ -216,6 +229,29 @@ fn an_equal_canary_without_errors_is_approved() {
         evaluation.reason
     );
     assert_eq!(due, ["on_approve"]);
+}
+
+/// An approval acts when its bake is over, and not at all when harm is proved before.
+#[test]
+fn what_is_run_waits_for_the_end_of_the_bake() {
+    let bake = Duration::from_secs(200);
+    let (good, due) = play_on(baking(bake), |_| 1.0, 1);
+    assert_eq!(
+        (good.verdict, good.is_final),
+        (Verdict::Approve, true),
+        "{}",
+        good.reason
+    );
+    assert_eq!(due, ["on_approve"]);
+    let turns = |cell| if cell < 90 { 1.0 } else { 2.0 };
+    let (bad, due) = play_on(baking(Duration::from_secs(600)), turns, 1);
+    assert_eq!(
+        (bad.verdict, bad.is_final),
+        (Verdict::Rollback, true),
+        "{}",
+        bad.reason
+    );
+    assert_eq!(due, ["on_rollback"]);
 }
 
 /// Invariant 6: absence of evidence is never approval.
