@@ -20,6 +20,7 @@ mod config;
 mod decide;
 mod key;
 mod rollout;
+mod single_out;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -72,6 +73,8 @@ pub struct Attempt {
     compared: bool,
     latch: Option<Latch>,
     alert: Option<String>,
+    /// A pod of the canary whose evidence is not taken.
+    left_out: Option<Arc<str>>,
     timeline: VecDeque<TimelineEntry>,
 }
 
@@ -103,6 +106,8 @@ struct Latch {
     at: UnixNanos,
     /// Whether it stays; else it is an approval that is baking.
     is_final: bool,
+    /// Whether it is yet to be asked if a single pod is to blame.
+    is_open: bool,
     assessment: Option<Assessment>,
 }
 
@@ -130,6 +135,7 @@ impl Attempt {
             compared: false,
             latch: None,
             alert: None,
+            left_out: None,
             timeline: VecDeque::new(),
         }
     }
@@ -271,7 +277,8 @@ impl Attempt {
     ) -> Vec<PodCell> {
         let warm_up = self.policy.timing.warm_up;
         let warm = |pod: &PodCell| born(pod).is_none_or(|born| start >= born.plus(warm_up));
-        let pods = arm.pods.iter().cloned();
+        let kept = |pod: &&PodCell| self.left_out.as_ref() != Some(&pod.pod);
+        let pods = arm.pods.iter().filter(kept).cloned();
         pods.map(|pod| PodCell {
             warm: warm(&pod),
             ..pod

@@ -177,6 +177,20 @@ pub fn baked(reason: &str, bake: Duration) -> String {
     )
 }
 
+/// What is left of an evidence when one pod is left out, its logarithm.
+pub fn single_pod(pod: &str, log_e: f64) -> String {
+    let left = rounded(libm::exp(log_e).min(1e4));
+    let left = if left < 0.01 {
+        "nothing".to_owned()
+    } else {
+        format!("{left:.2} to 1")
+    };
+    format!(
+        "; in pod {} alone: without it {left} speaks against the canary",
+        short(pod)
+    )
+}
+
 /// What is missing before the first judged cell.
 pub fn nothing_yet(canary_seen: bool) -> String {
     if canary_seen {

@@ -61,7 +61,12 @@ impl Session {
                 Rollout::new(call, policy, &self.identity, &self.history, &lives, self.at)
             });
             rollout.cell(index, &arms, &lives);
-            heard(rollout.evaluate(self.at));
+            self.history.push(index, arms);
+            let mut answer = rollout.evaluate(self.at);
+            if rollout.single_out(&self.history, &lives) {
+                answer = rollout.evaluate(self.at);
+            }
+            heard(answer);
         }
     }
 

@@ -307,6 +307,15 @@ impl State {
             return;
         };
         let mut evaluation = tracked.rollout.evaluate(now);
+        let of = (key.namespace.clone(), key.service.clone());
+        if tracked.rollout.is_open()
+            && let Some(service) = self.services.get(&of)
+        {
+            let lives = Lives::of(&service.grid, key);
+            if tracked.rollout.single_out(&service.history, &lives) {
+                evaluation = tracked.rollout.evaluate(now);
+            }
+        }
         evaluation.url = Some(format!("{}/rollouts/{}", self.parts.page_url, key.id()));
         tracked.evaluation = evaluation;
         tracked.updated = now;

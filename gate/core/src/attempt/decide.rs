@@ -16,11 +16,17 @@ use crate::policy::{Absolute, Mode, OnAlert, OnDeadline};
 struct Decision {
     verdict: Verdict,
     reason: String,
+    /// Whether it is a rollback by the judge's evidence.
+    by_evidence: bool,
 }
 
 impl Decision {
     fn new(verdict: Verdict, reason: String) -> Self {
-        Self { verdict, reason }
+        Self {
+            verdict,
+            reason,
+            by_evidence: false,
+        }
     }
 }
 
@@ -67,6 +73,7 @@ impl Attempt {
                 reason: decision.reason.clone(),
                 at: now,
                 is_final: decision.verdict == Verdict::Rollback || bake.is_zero(),
+                is_open: decision.by_evidence,
                 assessment: self.last.clone(),
             });
         }
@@ -98,10 +105,11 @@ impl Attempt {
             return rollback(format!("alert {alert} fires"));
         }
         let last = self.last.as_ref()?;
-        if last.verdict == judge::Verdict::Rollback {
-            return rollback(explain::rollback(&self.policy, last));
-        }
-        None
+        (last.verdict == judge::Verdict::Rollback).then(|| Decision {
+            by_evidence: true,
+            verdict: Verdict::Rollback,
+            reason: explain::rollback(&self.policy, last),
+        })
     }
 
     fn decide(&self, now: UnixNanos) -> Decision {

@@ -19,10 +19,10 @@ pub struct Call {
 /// One rollout and its attempt under way.
 #[derive(Debug)]
 pub struct Rollout {
-    attempt: Attempt,
+    pub(super) attempt: Attempt,
     /// The canary's windows before are not counted: those before a later attempt belong to the
     /// one before it.
-    canary_from: UnixNanos,
+    pub(super) canary_from: UnixNanos,
 }
 
 impl Rollout {

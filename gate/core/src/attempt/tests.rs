@@ -1,6 +1,7 @@
 mod bake;
 mod limits;
 mod lives;
+mod single_out;
 
 use std::time::Duration;
 
