@@ -19,6 +19,7 @@
 mod config;
 mod decide;
 mod key;
+mod mix;
 mod rollout;
 mod single_out;
 
@@ -38,6 +39,8 @@ use crate::policy::Policy;
 pub(crate) use config::{assessed, limits};
 pub use key::Key;
 pub use rollout::{Call, Rollout};
+
+use mix::Mix;
 
 /// A canary that is silent for that many cells (two minutes) while its baseline goes on is gone.
 pub const SILENT_CELLS: u64 = 24;
@@ -73,6 +76,7 @@ pub struct Attempt {
     compared: bool,
     latch: Option<Latch>,
     alert: Option<String>,
+    mix: Mix,
     /// A pod of the canary whose evidence is not taken.
     left_out: Option<Arc<str>>,
     timeline: VecDeque<TimelineEntry>,
@@ -135,6 +139,7 @@ impl Attempt {
             compared: false,
             latch: None,
             alert: None,
+            mix: Mix::default(),
             left_out: None,
             timeline: VecDeque::new(),
         }
@@ -192,6 +197,11 @@ impl Attempt {
         self.alert = name;
     }
 
+    /// Sets the share of the traffic that the canary is to get, in percent, where it is known.
+    pub fn weight(&mut self, percent: Option<f64>) {
+        self.mix.expect(percent);
+    }
+
     /// Takes the next closed cell. Cells that were taken are ignored; a canary seen before
     /// `canary_from` isn't counted.
     pub fn cell(&mut self, index: u64, arms: &Arms, lives: &Lives, canary_from: UnixNanos) {
@@ -220,6 +230,7 @@ impl Attempt {
         let first = *self.first_counted.get_or_insert(start);
         self.is_warming = !cell.canary.is_empty() && cell.canary.iter().all(|pod| !pod.warm);
         self.count(&cell, baseline.expected, canary.expected.max(1));
+        self.mix.count(&cell);
         self.count_restarts(&lives.canary, first);
         match (cell.baseline.is_empty(), cell.canary.is_empty()) {
             (false, false) => {

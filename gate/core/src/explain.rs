@@ -191,6 +191,23 @@ pub fn single_pod(pod: &str, log_e: f64) -> String {
     )
 }
 
+/// The canary's share of the requests is far from its weight.
+pub fn uneven(share: f64, weight: f64) -> String {
+    let (share, weight) = (percent(share), percent(weight));
+    format!("the canary gets {share} of the requests, its weight is {weight}")
+}
+
+/// The canary was never called on a route, and on so many more.
+pub fn missed_route(route: &str, share: f64, more: usize) -> String {
+    let (route, share) = (short(route), percent(share));
+    let more = match more {
+        0 => String::new(),
+        1 => ", nor of 1 more route".to_owned(),
+        _ => format!(", nor of {more} more routes"),
+    };
+    format!("the canary never got a request of {route}, {share} of the baseline's{more}")
+}
+
 /// What is missing before the first judged cell.
 pub fn nothing_yet(canary_seen: bool) -> String {
     if canary_seen {

@@ -96,6 +96,11 @@ fn question(fields: &Map<String, Value>) -> Result<Question, Vec<String>> {
             .errors
             .push(format!("step: {step} is not a step's number"));
     }
+    if let Some(weight) = weight.filter(|weight| !(0.0..=100.0).contains(weight)) {
+        reader
+            .errors
+            .push(format!("weight: {weight} is no percentage"));
+    }
     match (service, baseline, canary) {
         (Some(service), Some(baseline), Some(canary)) if reader.errors.is_empty() => {
             // In range and whole, as checked above.
@@ -196,13 +201,14 @@ mod tests {
 
     #[test]
     fn all_mistakes_are_said_at_once() {
-        let errors = read(r#"{"canary":7,"step":"x"}"#).expect_err("mistakes");
+        let errors = read(r#"{"canary":7,"step":"x","weight":"120"}"#).expect_err("mistakes");
         let expected = [
             "baseline is required: the arm's name",
             "canary: expected a text, found 7",
             "canary is required: the arm's name",
             "step: expected a number",
             "service (or rollout) is required",
+            "weight: 120 is no percentage",
         ];
         assert_eq!(errors, expected);
     }

@@ -202,6 +202,9 @@ impl State {
             }
         }
         self.parts.telemetry.evaluations.inc();
+        if let Some(tracked) = self.rollouts.get_mut(&key) {
+            tracked.rollout.attempt_mut().weight(question.weight);
+        }
         self.judge(&key, now);
         let tracked = self.rollouts.get(&key);
         tracked

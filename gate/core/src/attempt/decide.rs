@@ -95,7 +95,7 @@ impl Attempt {
 
     /// A rollback, whatever else is proved.
     fn harm(&self) -> Option<Decision> {
-        let rollback = |reason| Some(Decision::new(Verdict::Rollback, reason));
+        let rollback = |reason| Some(Decision::new(Verdict::Rollback, self.noted(reason)));
         if let Some(reason) = self.unstable() {
             return rollback(reason);
         }
@@ -108,12 +108,28 @@ impl Attempt {
         (last.verdict == judge::Verdict::Rollback).then(|| Decision {
             by_evidence: true,
             verdict: Verdict::Rollback,
-            reason: explain::rollback(&self.policy, last),
+            reason: self.noted(explain::rollback(&self.policy, last)),
         })
     }
 
     fn decide(&self, now: UnixNanos) -> Decision {
-        self.harm().unwrap_or_else(|| self.decide_unharmed(now))
+        self.harm().unwrap_or_else(|| {
+            let decision = self.decide_unharmed(now);
+            Decision {
+                reason: self.noted(decision.reason),
+                ..decision
+            }
+        })
+    }
+
+    /// The reason, and what is odd about the canary's traffic.
+    fn noted(&self, reason: String) -> String {
+        let odd = self.mix.notes(self.policy.risk.false_rollback);
+        [reason]
+            .into_iter()
+            .chain(odd)
+            .collect::<Vec<_>>()
+            .join("; ")
     }
 
     fn decide_unharmed(&self, now: UnixNanos) -> Decision {

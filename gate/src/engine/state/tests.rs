@@ -254,6 +254,32 @@ fn what_is_run_waits_for_the_end_of_the_bake() {
     assert_eq!(due, ["on_rollback"]);
 }
 
+/// What the caller knows of the traffic is held beside what came: here half of it.
+#[test]
+fn a_weight_that_isn_t_kept_is_said() {
+    let mut state = state();
+    let mut said = Vec::new();
+    for cell in 0..60 {
+        let end = BEGIN + (cell + 1) * CELL;
+        let now = UnixNanos::from_seconds(end).plus(Duration::from_millis(200));
+        for (arm, pod) in [("v1", "a"), ("v2", "e")] {
+            state.observe(&evidence(arm, pod, end, 1.0), now);
+        }
+        let question = Question {
+            weight: Some(5.0),
+            ..question(0)
+        };
+        state.tick(now);
+        said.push(state.evaluate(&question, now).expect("an answer").reason);
+    }
+    let told = "; the canary gets 50 % of the requests, its weight is 5 %";
+    assert!(
+        said.last().is_some_and(|reason| reason.ends_with(told)),
+        "{said:?}"
+    );
+    assert!(!said[2].contains(told), "{}", said[2]);
+}
+
 /// Invariant 6: absence of evidence is never approval.
 #[test]
 fn a_rollout_without_evidence_stays_undecided() {
