@@ -40,7 +40,7 @@ impl std::fmt::Write for Digest {
     }
 }
 
-/// All that is said of a rollout, as text that keeps every bit.
+/// The numbers that are said of a rollout, as text that keeps every bit.
 fn digest(name: &str, restart: bool) -> Option<u64> {
     let scenario = Scenario::named(name).ok()?;
     let mut stream = Source::new(&scenario.traffic).stream(7, 1);
@@ -53,7 +53,13 @@ fn digest(name: &str, restart: bool) -> Option<u64> {
         if restart && cell == RESTART {
             judge = Judge::restore(scenario.judge(7), judge.save()).ok()?;
         }
-        write!(digest, "{:?}", judge.step(&stream.next_cell())).ok()?;
+        let said = judge.step(&stream.next_cell());
+        let whole = (said.verdict, said.log_e_harm, said.confidence, said.eta);
+        write!(digest, "{whole:?}").ok()?;
+        for o in said.objectives {
+            let tests = (o.harm_log_e, o.safe_log_e, o.low, o.high, o.eta);
+            write!(digest, "{tests:?}{:?}", (o.baseline, o.canary)).ok()?;
+        }
     }
     Some(digest.0)
 }
@@ -66,14 +72,14 @@ fn verdicts_are_the_same_on_every_machine() {
         format!("{found:016x} {name}\n")
     });
     expect_test::expect![[r#"
-        81331fd585fd87ba drift
-        cb12c4d6bb845634 first-check
-        0964051f9e04548d differ-20
-        b31224e56f491075 lost-windows
-        ca77f7395fc50d07 classic-buckets
-        bed6e5b59d135cda error-clusters
-        7e623bf874742c7e one-route
-        cc5cda1d242ad3a7 slower
-        99a6cb27c98e8a03 busier
+        61eb074cd0b952e0 drift
+        9457a7ace2317494 first-check
+        941274b089cb4874 differ-20
+        36c4874ac7db177e lost-windows
+        5b567b5f3d1ea429 classic-buckets
+        1020de3546978b57 error-clusters
+        ebc24e8017ee63a5 one-route
+        98d9da2ea8d2c59f slower
+        41ecb79bf46103bc busier
     "#]].assert_eq(&digests.concat());
 }
