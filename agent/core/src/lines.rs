@@ -13,7 +13,8 @@ pub struct Line<'a> {
     pub bytes: &'a [u8],
     /// Bytes of the stream up to the end of this line: all before is dealt with once it is.
     pub end: u64,
-    /// Whether the line was longer than the limit and has been cut; its rest is passed over.
+    /// Whether the line was longer than the limit and has been cut; its rest is passed over, and
+    /// `end` is behind that.
     pub truncated: bool,
     /// Whether the line is a piece: it was flushed before its newline came, or is what came after.
     pub partial: bool,
@@ -35,9 +36,14 @@ pub struct Lines {
 enum State {
     /// A piece of the line was flushed already.
     Continued,
+    /// The line is cut: what is left of it waits for the newline, all before which is passed over.
+    Cut {
+        /// A piece of it was flushed before it was cut.
+        continued: bool,
+    },
     /// Nothing of the line has been handed over.
     Fresh,
-    /// The line was cut: all up to its newline is passed over.
+    /// The line was cut and handed over: all up to its newline is passed over.
     Skipping,
 }
 
@@ -64,21 +70,26 @@ impl Lines {
             bytes = tail.get(1..).unwrap_or_default();
             self.line(head, &mut each);
         }
-        self.piece(bytes, &mut each);
+        self.piece(bytes);
     }
 
     /// Hands over what is pending as a partial line: at the end of the stream, or when its newline
     /// has been waited for long enough.
     pub fn flush(&mut self, mut each: impl FnMut(Line<'_>)) {
-        if !self.pending.is_empty() {
-            self.hand_over(false, true, &mut each);
-            self.state = State::Continued;
+        if !self.is_pending() {
+            return;
         }
+        let cut = matches!(self.state, State::Cut { .. });
+        self.hand_over(cut, true, &mut each);
+        self.state = match cut {
+            true => State::Skipping,
+            false => State::Continued,
+        };
     }
 
     /// Whether bytes of a line are waiting for its end.
     pub const fn is_pending(&self) -> bool {
-        !self.pending.is_empty()
+        !self.pending.is_empty() || matches!(self.state, State::Cut { .. })
     }
 
     /// Bytes of the stream that were pushed, whether their line has ended or not.
@@ -106,7 +117,7 @@ impl Lines {
             });
             return;
         }
-        self.piece(head, each);
+        self.piece(head);
         self.position += 1;
         match self.state {
             State::Fresh => self.hand_over(false, false, each),
@@ -116,20 +127,21 @@ impl Lines {
                 }
                 self.hand_over(false, true, each);
             }
+            State::Cut { continued } => self.hand_over(true, continued, each),
             State::Continued | State::Skipping => {}
         }
         self.state = State::Fresh;
     }
 
     /// Takes bytes in the middle of a line.
-    fn piece(&mut self, bytes: &[u8], each: &mut impl FnMut(Line<'_>)) {
+    fn piece(&mut self, bytes: &[u8]) {
         self.position += bytes.len() as u64;
         let begins = self.state == State::Fresh && self.pending.is_empty();
         let bytes = match begins {
             true => self.without_hole(bytes),
             false => bytes,
         };
-        if self.state == State::Skipping {
+        if matches!(self.state, State::Cut { .. } | State::Skipping) {
             return;
         }
         let room = self.line_bytes_max - self.pending.len();
@@ -142,8 +154,8 @@ impl Lines {
         if rest.first().is_some_and(|byte| is_continuation(*byte)) {
             pop_character(&mut self.pending);
         }
-        self.hand_over(true, self.state == State::Continued, each);
-        self.state = State::Skipping;
+        let continued = self.state == State::Continued;
+        self.state = State::Cut { continued };
     }
 
     fn hand_over(&mut self, truncated: bool, partial: bool, each: &mut impl FnMut(Line<'_>)) {

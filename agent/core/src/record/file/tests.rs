@@ -64,7 +64,7 @@ fn odd_bytes_are_replaced_and_counted() {
     );
     expect![[r#"
         @9 - 0 "caf�"
-        @213 - 0 "128 times x" davy.truncated=true"#]]
+        @213 - 0 "128 times x" davy.truncated=true davy.partial=true"#]]
     .assert_eq(&lines.join("\n").replace(&"x".repeat(128), "128 times x"));
     let expected = RecordCounts {
         lines_not_utf8: 1,
