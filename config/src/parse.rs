@@ -37,6 +37,7 @@ pub struct Document {
 pub fn parse(file: &str, text: &str, environment: &Environment<'_>) -> Result<Document, Mistakes> {
     let mut builder = Builder {
         file: file.into(),
+        lines: lines(text),
         parser: Parser::new_from_str(text),
         environment,
         mistakes: Vec::new(),
@@ -64,6 +65,8 @@ pub fn parse(file: &str, text: &str, environment: &Environment<'_>) -> Result<Do
 
 struct Builder<'a> {
     file: Arc<str>,
+    /// How many lines the text has; at its end the parser counts one more.
+    lines: usize,
     parser: Parser<'a, StrInput<'a>>,
     environment: &'a Environment<'a>,
     mistakes: Vec<Mistake>,
@@ -243,7 +246,7 @@ impl<'a> Builder<'a> {
     fn at(&self, line: usize) -> Origin {
         Origin::File {
             file: Arc::clone(&self.file),
-            line,
+            line: line.min(self.lines),
         }
     }
 
@@ -255,6 +258,14 @@ impl<'a> Builder<'a> {
             message,
         });
     }
+}
+
+/// Lines of a text, at least one. A line ends in a line feed, a carriage return, or both (YAML 1.2,
+/// section 5.4).
+fn lines(text: &str) -> usize {
+    let breaks = text.matches(['\n', '\r']).count() - text.matches("\r\n").count();
+    let unended = !text.ends_with(['\n', '\r']);
+    (breaks + usize::from(unended)).max(1)
 }
 
 /// The path of a key below `path`.

@@ -77,7 +77,11 @@ fn what_is_no_tree_is_refused_with_its_line() {
     check_mistakes("", missing);
     check_mistakes(
         "version: 1\nspool: {a: [\n",
-        "davy.yaml:3: not YAML: while parsing a node, did not find expected node content",
+        "davy.yaml:2: not YAML: while parsing a node, did not find expected node content",
+    );
+    check_mistakes(
+        "version: 1\r\nspool: {a:",
+        "davy.yaml:2: not YAML: while parsing a node, did not find expected node content",
     );
     check_mistakes(
         "version: 1\na: &x {b: 1}\nc: *x\nd: !!str 1\nversion: 1\n? [k]\n: v\n",
