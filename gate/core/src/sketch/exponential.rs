@@ -9,6 +9,9 @@ use super::{MAX_BUCKETS, QuantileEstimate, SAME, SketchError, locate};
 
 /// Widest bucket index kept, so that shifting one never overflows.
 const MAX_INDEX: i64 = 1 << 30;
+/// Doublings between 1 s and the furthest latency that is kept, to either side: a float's range is
+/// 2^-1074 to 2^1024. Sketches that keep to it fit each other at scale -1, whatever they hold.
+const MAX_DOUBLINGS: i64 = 1200;
 
 /// Counts by exponential bucket.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
@@ -39,7 +42,8 @@ impl Exponential {
             return Err(SketchError::Scale { scale });
         }
         let last = i64::from(offset) + counts.len() as i64;
-        if i64::from(offset) < -MAX_INDEX || last > MAX_INDEX {
+        let furthest = furthest(scale);
+        if i64::from(offset) < -furthest || last > furthest {
             return Err(SketchError::TooLarge {
                 buckets: counts.len(),
             });
@@ -200,7 +204,8 @@ impl Exponential {
             return;
         }
         let position = libm::ldexp(libm::log2(seconds), self.scale);
-        let index = (libm::ceil(position) - 1.0).clamp(-MAX_INDEX as f64, MAX_INDEX as f64);
+        let furthest = furthest(self.scale) as f64;
+        let index = (libm::ceil(position) - 1.0).clamp(-furthest, furthest - 1.0);
         self.count(index as i32, 1);
     }
 
@@ -268,4 +273,13 @@ impl Exponential {
         self.counts.drain(..empty);
         self.offset += empty as i32;
     }
+}
+
+/// The furthest index at that scale, to either side.
+fn furthest(scale: i32) -> i64 {
+    let index = match scale {
+        0.. => MAX_DOUBLINGS << scale.min(20),
+        _ => (MAX_DOUBLINGS >> -scale.max(-10)) + 1,
+    };
+    index.min(MAX_INDEX)
 }

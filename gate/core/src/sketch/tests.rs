@@ -3,6 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::normalize::{latency_of, sketch_of};
 
 fn exponential(scale: i32, offset: i32, counts: &[u64]) -> Sketch {
     Sketch::exponential(scale, 0, offset, counts.to_vec()).expect("fits")
@@ -59,6 +60,22 @@ fn what_does_not_fit_is_refused() {
             counts: 2
         }
     );
+    // 2^(2^21) s, which no float holds: one more would need a scale below -10.
+    for (scale, offset) in [(3, 1 << 24), (0, 1 << 29), (-10, 1 << 20), (-10, -4)] {
+        let far = Sketch::exponential(scale, 0, offset, vec![1]);
+        assert_eq!(
+            far,
+            Err(SketchError::TooLarge { buckets: 1 }),
+            "{scale}, {offset}"
+        );
+    }
+    for scale in -10..=20 {
+        let mut widest = Sketch::Empty;
+        widest.add(f64::MIN_POSITIVE, scale);
+        widest.add(f64::MAX, scale);
+        let again = sketch_of(&latency_of(&widest).expect("two requests"));
+        assert_eq!(again.map(|sketch| sketch.total()), Ok(2), "{scale}");
+    }
     let scale = Sketch::exponential(21, 0, 0, vec![]);
     assert_eq!(scale, Err(SketchError::Scale { scale: 21 }));
     let far = Sketch::exponential(0, 0, i32::MAX, vec![1]);
