@@ -30,7 +30,6 @@ const ALLOWED_DEPENDENCIES: &[(&str, &[&str])] = &[
             "davy-config",
             "davy-proto",
             "flate2",
-            "hdrhistogram",
             "libm",
             "opentelemetry-proto",
             "serde",

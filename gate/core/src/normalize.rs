@@ -20,6 +20,7 @@
 
 mod builder;
 mod choice;
+mod hdr;
 mod identity;
 mod latency;
 mod point;

@@ -3,9 +3,8 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use davy_proto::window::{Explicit, Exponential, Latency};
-use hdrhistogram::Histogram;
-use hdrhistogram::serialization::Deserializer;
 
+use super::hdr;
 use crate::sketch::{Sketch, SketchError};
 
 /// Scale of the sketch that an HDR histogram becomes: buckets 1.1 % wide, as three digits are.
@@ -49,7 +48,7 @@ pub fn sketch_of(latency: &Latency) -> Result<Sketch, LatencyError> {
             *offset,
             counts.clone(),
         )?),
-        Latency::Hdr(text) => hdr(text),
+        Latency::Hdr(text) => of_hdr(text),
     }
 }
 
@@ -70,20 +69,16 @@ pub fn latency_of(sketch: &Sketch) -> Option<Latency> {
     }
 }
 
-fn hdr(text: &str) -> Result<Sketch, LatencyError> {
+fn of_hdr(text: &str) -> Result<Sketch, LatencyError> {
     if text.len() > HDR_BYTES_MAX {
         return Err(LatencyError::Base64);
     }
     let bytes = STANDARD.decode(text).map_err(|_| LatencyError::Base64)?;
-    let decoded: Result<Histogram<u64>, _> = Deserializer::new().deserialize(&mut bytes.as_slice());
-    let histogram = decoded.map_err(|_| LatencyError::Hdr)?;
     let (mut zero_count, mut first, mut counts) = (0_u64, None, Vec::<u64>::new());
-    for recorded in histogram.iter_recorded() {
-        let micros = histogram.median_equivalent(recorded.value_iterated_to());
-        let count = recorded.count_since_last_iteration();
+    let read = hdr::read(&bytes, |micros, count| {
         if micros == 0 {
             zero_count = zero_count.saturating_add(count);
-            continue;
+            return;
         }
         // Bucket i holds (b^i, b^(i+1)].
         let log = libm::log2(micros as f64 / 1e6) * libm::exp2(f64::from(HDR_SCALE));
@@ -96,7 +91,8 @@ fn hdr(text: &str) -> Result<Sketch, LatencyError> {
         if let Some(bucket) = counts.get_mut(at) {
             *bucket = bucket.saturating_add(count);
         }
-    }
+    });
+    read.ok_or(LatencyError::Hdr)?;
     Ok(Sketch::exponential(
         HDR_SCALE,
         zero_count,
