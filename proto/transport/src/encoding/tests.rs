@@ -142,3 +142,50 @@ fn members_by_the_thousand_are_refused() {
     let unpacked = unpack(&more, Encoding::Gzip, 1000);
     assert_eq!(unpacked, Err(InflateError::Corrupt));
 }
+
+/// Guarantees: whatever is done to a body, no more than the limit comes out of it, and the same
+/// however it is cut into pieces.
+#[test]
+fn damaged_bodies_stay_within_the_limit_however_they_arrive() {
+    let text: Vec<u8> = (0..LIMIT).map(|i| (i / 64 * 7 % 251) as u8).collect();
+    let mut state = 1_u64;
+    // Knuth's linear congruential generator; its high bits are the better ones.
+    let mut below = |end: usize| {
+        state = state
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
+        (state >> 33) as usize % end.max(1)
+    };
+    for encoding in PACKED {
+        let seeds = [
+            pack(&text, encoding),
+            pack(b"one", encoding),
+            [pack(b"one", encoding), pack(&text, encoding)].concat(),
+        ];
+        for _ in 0..1000 {
+            let mut packed = seeds[below(seeds.len())].clone();
+            for _ in 0..=below(3) {
+                let at = below(packed.len());
+                match below(4) {
+                    0 => packed[at] ^= 1 << below(8),
+                    1 => packed.truncate(at + 1),
+                    2 => drop(packed.drain(at..(at + 1 + below(8)).min(packed.len()))),
+                    _ => packed.insert(at, below(256) as u8),
+                }
+                if packed.is_empty() {
+                    packed.push(0);
+                }
+            }
+            let whole = unpack(&packed, encoding, packed.len());
+            assert!(whole.as_ref().is_ok_and(|it| it.len() <= LIMIT) || whole.is_err());
+            for piece in [1, 13] {
+                let pieces = unpack(&packed, encoding, piece);
+                assert_eq!(
+                    whole.as_ref().ok(),
+                    pieces.as_ref().ok(),
+                    "{encoding:?} {packed:?}"
+                );
+            }
+        }
+    }
+}
