@@ -88,6 +88,36 @@ machines: ## the same verdicts, bit for bit, on glibc and musl, x86-64 and aarch
 	cargo test --locked -p davy-gate-sim --test portable --target aarch64-unknown-linux-musl
 	cargo test --locked -p davy-gate-sim --test portable --release
 
+# What libFuzzer needs to see which code an input reaches; stable rustc has these passes too. Of the
+# sanitizers, which it has not, there is none: the tree has no unsafe code.
+FUZZ_RUSTFLAGS := -Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4 \
+  -Cllvm-args=-sanitizer-coverage-inline-8bit-counters -Cllvm-args=-sanitizer-coverage-pc-table \
+  -Cllvm-args=-sanitizer-coverage-trace-compares -Cllvm-args=-simplifycfg-branch-fold-threshold=0
+FUZZ_HOST := $(ARCH)-unknown-linux-gnu
+FUZZ_PLACES = --programs $${CARGO_TARGET_DIR:-target}/$(FUZZ_HOST)/fuzz --corpora $(DAVY_CACHE)/fuzz $(if $(FUZZ_TARGETS),--targets $(FUZZ_TARGETS))
+
+# Each target for FUZZ_SECONDS of CPU or FUZZ_EXECUTIONS, two at a time, from what earlier runs
+# found (in the cache) and the committed seeds. A finding goes into fuzz/seeds, where tests see it.
+.PHONY: fuzz
+fuzz: FUZZ_SECONDS ?= 3600
+fuzz: FUZZ_EXECUTIONS ?= 100000000
+fuzz: fuzz-programs ## every parser and reader under libFuzzer, into tests/record/fuzz.json
+	cargo run --locked -p davy-fuzz-run -- run $(FUZZ_PLACES) --seconds $(FUZZ_SECONDS) --executions $(FUZZ_EXECUTIONS) \
+	  --record tests/record/fuzz.json --commit $(COMMIT) --command 'make fuzz FUZZ_SECONDS=$(FUZZ_SECONDS)'
+
+# Commits of what was found the smallest inputs, 15 KiB a target.
+.PHONY: fuzz-keep
+fuzz-keep: fuzz-programs
+	cargo run --locked -p davy-fuzz-run -- keep $(FUZZ_PLACES)
+
+.PHONY: fuzz-programs
+fuzz-programs: FUZZ_BINS = $(if $(FUZZ_TARGETS),$(patsubst %,--bin fuzz-%,$(subst $(COMMA), ,$(FUZZ_TARGETS))),--bins)
+fuzz-programs: COMMA := ,
+fuzz-programs:
+	@command -v c++ >/dev/null || { echo "a C++ compiler is missing: install the package g++" >&2; exit 1; }
+	CARGO_TARGET_$(shell echo $(FUZZ_HOST) | tr a-z- A-Z_)_RUSTFLAGS="$(FUZZ_RUSTFLAGS)" \
+	  cargo build --locked --profile fuzz --target $(FUZZ_HOST) -p davy-fuzz --features libfuzzer $(FUZZ_BINS)
+
 .PHONY: bench
 bench: build ## benches of every stage, and the agent beside the OpenTelemetry Collector
 	cargo bench --locked -p davy-benches
