@@ -30,14 +30,27 @@ pub(crate) fn read<'a>(bytes: &'a [u8], options: &Options) -> Result<Page<'a>, P
             let limit = options.limits.samples;
             return Err(PageError::TooManySamples { limit });
         }
-        let message = frame(bytes, at)
-            .map_err(|reason| PageError::Line(Format::Protobuf.error(number, reason)))?;
+        let start = at;
+        let error = |reason| Format::Protobuf.error(number, within(reason, start));
+        let message = frame(bytes, at).map_err(|reason| PageError::Line(error(reason)))?;
         at = message.offset + message.bytes.len();
         if let Err(reason) = family(&mut builder, message, number) {
-            refuse(&mut builder, Format::Protobuf.error(number, reason))?;
+            refuse(&mut builder, error(reason))?;
         }
     }
     builder.finish().map_err(PageError::Line)
+}
+
+/// Counts the bytes of an error from where its message begins, at its length: how many stand before
+/// it changes with the values in them.
+fn within(reason: Reason, start: usize) -> Reason {
+    match reason {
+        Reason::Wire(crate::payload::Malformed { offset, reason }) => {
+            let offset = offset.saturating_sub(start);
+            Reason::Wire(crate::payload::Malformed { offset, reason })
+        }
+        other => other,
+    }
 }
 
 /// Returns whether a page begins with a message that has a name and is whole.

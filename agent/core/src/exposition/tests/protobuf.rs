@@ -137,7 +137,7 @@ fn strictness_names_the_message() {
     let after_good = |bad: &[u8]| [good.clone(), bad.to_vec()].concat();
     strict_error(
         &after_good(&[0x20, 0x0a]),
-        "message 2: byte 20: the message ends within a field",
+        "message 2: byte 1: the message ends within a field",
     );
     strict_error(
         &after_good(&page("b", 1, &[field(3, &double(1, 3.0))])),
@@ -153,7 +153,7 @@ fn strictness_names_the_message() {
     );
     strict_error(
         &after_good(&page("b", 1, &[field(2, &number(1, 3))])),
-        "message 2: byte 29: field 1 with wire type 0",
+        "message 2: byte 10: field 1 with wire type 0",
     );
     let twice = [label("x", "1"), label("x", "2"), field(2, &double(1, 3.0))];
     strict_error(
@@ -171,7 +171,7 @@ fn strictness_names_the_message() {
             1,
             &[field(2, &double(1, 3.0)), field(3, &[0x08])],
         )),
-        "message 2: byte 41: the message ends within a field",
+        "message 2: byte 22: the message ends within a field",
     );
     let spans = [field(12, &[0x10, 2]), number(13, 2)].concat();
     strict_error(
