@@ -159,6 +159,7 @@ fn client(options: &Check) -> Result<PageClient, String> {
         body_bytes_max: DEFAULT_LIMITS.body_bytes,
         connect_timeout: pace::TIMEOUT,
         access: Access::by_flags(options.ca_file.clone(), options.headers.clone()),
+        socket: None,
     });
     client.map_err(|error| error.to_string())
 }

@@ -28,6 +28,7 @@ pub(super) async fn run(options: Health) -> anyhow::Result<ExitCode> {
         user_agent: concat!("davy-gate/", env!("CARGO_PKG_VERSION")),
         body_bytes_max: ANSWER_BYTES_MAX,
         connect_timeout: TIMEOUT,
+        socket: None,
         access: Access {
             // As the kubelet's probes: nothing is told, and the answer only says that it is alive.
             tls: ClientTls {

@@ -5,8 +5,10 @@
 //! nobody configured. Secrets in files are read anew for each page: projected tokens change.
 
 mod access;
+mod dial;
 mod url;
 
+use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
@@ -15,13 +17,14 @@ use http::header::{ACCEPT, ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_TYPE, USER
 use http::{HeaderMap, HeaderName, HeaderValue, Request};
 use hyper_rustls::HttpsConnector;
 use hyper_util::client::legacy;
-use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 
 use crate::ConfigError;
 use crate::body::{Pieces, ReadError, innermost, read};
 use crate::client::connect;
 use crate::encoding::{Encoding, Inflate, InflateError};
+
+use dial::Dial;
 
 pub use access::{Access, Authorization, Secret, header_flag};
 pub use url::{PageUrl, PageUrlError};
@@ -56,6 +59,8 @@ pub struct PageOptions {
     pub connect_timeout: Duration,
     /// TLS and credentials.
     pub access: Access,
+    /// A Unix socket to connect to, in place of the URL's host.
+    pub socket: Option<PathBuf>,
 }
 
 /// A page as it came, unpacked.
@@ -117,7 +122,7 @@ pub enum FetchError {
 /// Gets pages.
 #[derive(Debug)]
 pub struct PageClient {
-    http: legacy::Client<HttpsConnector<HttpConnector>, Pieces>,
+    http: legacy::Client<HttpsConnector<Dial>, Pieces>,
     options: PageOptions,
     /// The memory of the page before, for the next one.
     spare: Mutex<BytesMut>,
@@ -131,9 +136,12 @@ impl PageClient {
     /// Headers HTTP can't carry and unusable TLS files are named. Nothing is connected yet.
     pub fn new(options: PageOptions) -> Result<Self, ConfigError> {
         options.access.check()?;
-        let tcp = connect::tcp(options.connect_timeout);
+        let dial = match &options.socket {
+            Some(socket) => Dial::Unix(socket.clone()),
+            None => Dial::Tcp(connect::tcp(options.connect_timeout)),
+        };
         let https = connect::secured(&options.access.tls)?;
-        let connector = https.enable_http1().wrap_connector(tcp);
+        let connector = https.enable_http1().wrap_connector(dial);
         let mut builder = legacy::Client::builder(TokioExecutor::new());
         builder
             .pool_timer(TokioTimer::new())
@@ -212,7 +220,8 @@ impl PageClient {
     fn request(&self, url: &PageUrl, timeout: Duration) -> Result<Request<Pieces>, FetchError> {
         let mut headers = self.options.access.headers()?;
         headers.insert(ACCEPT, HeaderValue::from_static(self.options.accept));
-        let encodings = if url.is_local() { PLAIN } else { PACKED };
+        let is_local = self.options.socket.is_some() || url.is_local();
+        let encodings = if is_local { PLAIN } else { PACKED };
         headers.insert(ACCEPT_ENCODING, encodings);
         headers
             .entry(USER_AGENT)

@@ -110,6 +110,7 @@ fn options(access: Access) -> PageOptions {
         body_bytes_max: LIMIT,
         connect_timeout: SECOND,
         access,
+        socket: None,
     }
 }
 

@@ -12,6 +12,7 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"strings"
 	"sync/atomic"
 	"syscall"
 	"time"
@@ -67,12 +68,16 @@ func JSON(w http.ResponseWriter, code int, value any) {
 	_, _ = w.Write(append(body, '\n'))
 }
 
-// Until listens, tells its address through addressFile (if named) and serves until SIGTERM or
-// SIGINT; then it finishes the requests in flight.
+// Until listens on a TCP address, or on a socket after unix:, tells its address through addressFile
+// (if named) and serves until SIGTERM or SIGINT; then it finishes the requests in flight.
 func Until(handler http.Handler, address, addressFile string, ready *atomic.Bool) error {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
 	defer stop()
-	listener, err := net.Listen("tcp", address)
+	network := "tcp"
+	if path, isSocket := strings.CutPrefix(address, "unix:"); isSocket {
+		network, address = "unix", path
+	}
+	listener, err := net.Listen(network, address)
 	if err != nil {
 		return fmt.Errorf("listen: %w", err)
 	}
