@@ -14,7 +14,7 @@ use oracle::{Answer, Number, Oracle, Parsed, Written};
 use series::Said;
 
 mod compare;
-mod draw;
+pub(crate) mod draw;
 mod generate;
 mod mutate;
 mod oracle;

@@ -11,6 +11,7 @@ mod agent;
 mod evidence;
 mod exposition;
 mod gate;
+mod relabel;
 mod roundtrip;
 mod splice;
 mod statistics;

@@ -18,6 +18,7 @@ const ALLOWED_DEPENDENCIES: &[(&str, &[&str])] = &[
             "memchr",
             "opentelemetry-proto",
             "prost",
+            "regex-lite",
             "serde",
             "serde_json",
             "thiserror",

@@ -17,23 +17,31 @@
 use std::borrow::Cow;
 
 use number::Spelling;
+pub(crate) use relabeled::Counts;
 
 pub use error::{LineError, PageError, Piece, Reason};
 pub use family::{Format, Kind, Role};
+pub use limits::{SeriesLimits, check_samples};
 pub use protobuf::{Buckets, FloatBuckets, Native};
 pub use sniff::{ACCEPT, sniff};
 
+mod bound;
 mod error;
 mod family;
+mod limits;
 mod line;
 mod number;
 mod page;
 mod protobuf;
 mod reader;
+mod relabeled;
 mod sniff;
 mod strict;
 #[cfg(test)]
 mod tests;
+
+/// The gauge by which client libraries tell when their program started, in seconds.
+const PROCESS_START: &str = "process_start_time_seconds";
 
 /// Bounds of a page. A breach fails the page as a whole.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,6 +56,8 @@ pub struct Limits {
     pub name_bytes: usize,
     /// Bytes of a label's value.
     pub value_bytes: usize,
+    /// Those that a target names itself.
+    pub series: SeriesLimits,
 }
 
 /// Limits that no honest program comes near.
@@ -57,6 +67,7 @@ pub const DEFAULT_LIMITS: Limits = Limits {
     labels_per_sample: 64,
     name_bytes: 1024,
     value_bytes: 64 << 10,
+    series: SeriesLimits::NONE,
 };
 
 /// How to read a page.
@@ -66,6 +77,8 @@ pub struct Options {
     pub limits: Limits,
     /// Refuse what the format's specification refuses.
     pub strict: bool,
+    /// Take the timestamps of samples; otherwise all are of the scrape's time.
+    pub honor_timestamps: bool,
 }
 
 impl Options {
@@ -73,11 +86,13 @@ impl Options {
     pub const LENIENT: Self = Self {
         limits: DEFAULT_LIMITS,
         strict: false,
+        honor_timestamps: true,
     };
     /// Refuses what the specification refuses, within the default limits.
     pub const STRICT: Self = Self {
         limits: DEFAULT_LIMITS,
         strict: true,
+        honor_timestamps: true,
     };
 }
 
@@ -96,6 +111,8 @@ pub struct Page<'a> {
     exemplars: Vec<Exemplar>,
     /// Native histograms, grouped by family; each has classic samples beside it, `+Inf` at least.
     natives: Vec<Native<'a>>,
+    /// Samples as Prometheus counts them, when relabel rules were applied.
+    relabeled: Option<Counts>,
 }
 
 impl<'a> Page<'a> {
@@ -133,6 +150,17 @@ impl<'a> Page<'a> {
         all.any(|stated| stated == Some(time))
     }
 
+    /// Returns when the program started, as its page says, in Unix nanoseconds; 0 when it does not.
+    pub(crate) fn process_start(&self) -> u64 {
+        let is_it = |sample: &&Sample| {
+            let family = self.family(sample);
+            family.is_some_and(|family| family.name == PROCESS_START)
+                && self.labels(sample).is_empty()
+        };
+        let found = self.samples.iter().find(is_it);
+        found.map_or(0, |sample| crate::translate::start_of_seconds(sample.value))
+    }
+
     /// Returns the native histograms, grouped by family.
     pub fn natives(&self) -> &[Native<'a>] {
         &self.natives
@@ -140,14 +168,39 @@ impl<'a> Page<'a> {
 
     /// Returns the native histogram of the point that a classic sample belongs to.
     pub(crate) fn native(&self, sample: &Sample) -> Option<&Native<'a>> {
+        self.natives.get(self.native_index(sample)?)
+    }
+
+    /// Returns its index.
+    fn native_index(&self, sample: &Sample) -> Option<usize> {
         let key = (sample.family, sample.first_label);
         let from = self
             .natives
             .partition_point(|native| (native.family, native.first_label) < key);
         let natives = self.natives.get(from..).unwrap_or_default().iter();
-        natives
+        let at = natives
             .take_while(|native| (native.family, native.first_label) == key)
-            .find(|native| native.time_unix_nano == sample.time_unix_nano)
+            .position(|native| native.time_unix_nano == sample.time_unix_nano)?;
+        Some(from + at)
+    }
+
+    /// Returns how many samples the page had, and how many are left after relabel rules, as
+    /// Prometheus counts them: in protobuf a native histogram is one, and the classic samples
+    /// beside it and the field that tells when a series began are none.
+    pub(crate) fn counts(&self) -> Counts {
+        let is_counted = |s: &&Sample| s.role != Role::Created && self.native(s).is_none();
+        self.relabeled.unwrap_or_else(|| {
+            let samples = match self.format {
+                Format::Protobuf => {
+                    self.samples.iter().filter(is_counted).count() + self.natives.len()
+                }
+                Format::OpenMetrics | Format::Text => self.samples.len(),
+            };
+            Counts {
+                scraped: samples,
+                kept: samples,
+            }
+        })
     }
 
     /// Returns a native histogram's labels, as [`Self::labels`] does.
@@ -273,6 +326,7 @@ pub fn parse<'a>(
     if options.strict {
         strict::check(&page)?;
     }
+    check_samples(&page, &options.limits.series)?;
     Ok(page)
 }
 

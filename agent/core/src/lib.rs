@@ -3,6 +3,7 @@
 pub mod exposition;
 pub mod payload;
 pub mod queue;
+pub mod relabel;
 pub mod retry;
 pub mod series;
 pub mod template;

@@ -2,8 +2,9 @@
 //!
 //! Two things: which series there were, so that one that vanished gets its marker ("no recorded
 //! value"), and, for series with a known start, the value and start, so that a reset moves the
-//! start. The series themselves are not kept a second time: the encoded request of the last
-//! scrape is (the queue has it anyway), and it is decoded only when something vanished.
+//! start. Where start times are to be synthesized, every cumulative series has one. The series
+//! themselves are not kept a second time: the encoded request of the last scrape is (the queue has
+//! it anyway), and it is decoded only when something vanished.
 
 use bytes::Bytes;
 use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequest;
@@ -19,6 +20,43 @@ pub const NO_RECORDED_VALUE: u32 = 1;
 /// How far before the point that shows a reset the new start lies: one millisecond, as in
 /// Prometheus's synthesis of start times.
 const RESET_LEAD_NANOS: u64 = 1_000_000;
+
+/// Where the start times of cumulative points come from.
+///
+/// Source: OpenTelemetry's data model, "Cumulative streams: handling unknown start time" and
+/// "inserting true reset points".
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum StartTimes {
+    /// From the page (`_created`), or they are unset.
+    #[default]
+    Reported,
+    /// Where the page tells none of a series: the start of the program, if it tells that, else the
+    /// time of the series' first point, which then has no duration; a moment before the point that
+    /// shows a reset.
+    Synthesized,
+}
+
+/// When a page was scraped, and how its points began.
+#[derive(Clone, Copy, Debug)]
+pub struct Clock {
+    /// Unix nanoseconds.
+    pub at: u64,
+    /// When the program started, Unix nanoseconds; 0 when that is not known.
+    pub process_start: u64,
+    /// Where start times come from.
+    pub start_times: StartTimes,
+}
+
+impl Clock {
+    /// Only what the page tells of its points.
+    pub fn reported(at: u64) -> Self {
+        Self {
+            at,
+            process_start: 0,
+            start_times: StartTimes::Reported,
+        }
+    }
+}
 
 /// The series of a target's last scrape.
 #[derive(Clone, Debug, Default)]
@@ -55,17 +93,46 @@ pub(crate) fn start_after(before: Before, value: f64, reported: u64, at: u64) ->
     }
 }
 
+/// Returns the start of a cumulative point where one has to be found, at most its own time.
+fn synthesized(
+    before: Option<Before>,
+    value: f64,
+    reported: u64,
+    time: u64,
+    process_start: u64,
+) -> u64 {
+    let told = match reported {
+        0 if process_start <= time => process_start,
+        _ => reported,
+    };
+    let start = match before.filter(|before| before.start > 0) {
+        Some(before) => start_after(before, value, told, time),
+        None if told > 0 => told,
+        None => time,
+    };
+    start.min(time)
+}
+
 impl Series {
     /// Moves the start of every point that was reset since the last scrape, and returns what
     /// `remember` and `vanished` need to know of this scrape.
-    pub fn observe(&self, metrics: &mut ResourceMetrics, at: u64) -> Observed {
+    pub fn observe(&self, metrics: &mut ResourceMetrics, clock: &Clock) -> Observed {
         let resource = metrics.resource.as_ref();
         let resource = resource.map_or(0, |resource| hash_attributes(0, &resource.attributes));
         let mut points = Vec::new();
         for_each_metric(metrics, |scope, metric| {
             let identity = hash_metric(scope, metric);
-            visit(metric, identity, |hash, value, start| {
-                *start = self.start_of(hash, value, *start, at, resource);
+            visit(metric, identity, |hash, value, start, time| {
+                let before = self.before(hash, resource);
+                *start = match (clock.start_times, time) {
+                    (StartTimes::Synthesized, Some(time)) => {
+                        synthesized(before, value, *start, time, clock.process_start)
+                    }
+                    _ => match before.filter(|_| *start > 0) {
+                        Some(before) => start_after(before, value, *start, clock.at),
+                        None => *start,
+                    },
+                };
                 points.push(Point {
                     hash,
                     value,
@@ -77,18 +144,15 @@ impl Series {
         Observed { points, resource }
     }
 
-    fn start_of(&self, hash: u64, value: f64, reported: u64, at: u64, resource: u64) -> u64 {
-        let at_hash = |point: &Point| point.hash.cmp(&hash);
-        let before = match self.points.binary_search_by(at_hash) {
-            Ok(found) if reported > 0 && resource == self.resource => self.points.get(found),
-            _ => None,
-        };
-        let known = |point: &Point| Before {
+    fn before(&self, hash: u64, resource: u64) -> Option<Before> {
+        if resource != self.resource {
+            return None;
+        }
+        let found = self.points.binary_search_by(|point| point.hash.cmp(&hash));
+        let point = self.points.get(found.ok()?)?;
+        Some(Before {
             value: point.value,
             start: point.start,
-        };
-        before.map_or(reported, |before| {
-            start_after(known(before), value, reported, at)
         })
     }
 
@@ -206,8 +270,9 @@ fn hash_attributes(seed: u64, attributes: &[KeyValue]) -> u64 {
     })
 }
 
-/// Calls `act` with identity, cumulative value and start of every point.
-fn visit(metric: &mut Metric, identity: u64, mut act: impl FnMut(u64, f64, &mut u64)) {
+/// Calls `act` with identity, cumulative value and start of every point, and with the time of those
+/// that only grow until a reset.
+fn visit(metric: &mut Metric, identity: u64, mut act: impl FnMut(u64, f64, &mut u64, Option<u64>)) {
     match &mut metric.data {
         Some(Data::Gauge(gauge)) => {
             for point in &mut gauge.data_points {
@@ -216,10 +281,12 @@ fn visit(metric: &mut Metric, identity: u64, mut act: impl FnMut(u64, f64, &mut 
                     hash_attributes(identity, &point.attributes),
                     0.0,
                     &mut no_start,
+                    None,
                 );
             }
         }
         Some(Data::Sum(sum)) => {
+            let grows = sum.is_monotonic;
             for point in &mut sum.data_points {
                 let value = match point.value {
                     Some(Value::AsDouble(value)) => value,
@@ -227,25 +294,29 @@ fn visit(metric: &mut Metric, identity: u64, mut act: impl FnMut(u64, f64, &mut 
                     None => 0.0,
                 };
                 let hash = hash_attributes(identity, &point.attributes);
-                act(hash, value, &mut point.start_time_unix_nano);
+                let time = grows.then_some(point.time_unix_nano);
+                act(hash, value, &mut point.start_time_unix_nano, time);
             }
         }
         Some(Data::Histogram(histogram)) => {
             for point in &mut histogram.data_points {
                 let hash = hash_attributes(identity, &point.attributes);
-                act(hash, point.count as f64, &mut point.start_time_unix_nano);
+                let (count, time) = (point.count as f64, Some(point.time_unix_nano));
+                act(hash, count, &mut point.start_time_unix_nano, time);
             }
         }
         Some(Data::ExponentialHistogram(histogram)) => {
             for point in &mut histogram.data_points {
                 let hash = hash_attributes(identity, &point.attributes);
-                act(hash, point.count as f64, &mut point.start_time_unix_nano);
+                let (count, time) = (point.count as f64, Some(point.time_unix_nano));
+                act(hash, count, &mut point.start_time_unix_nano, time);
             }
         }
         Some(Data::Summary(summary)) => {
             for point in &mut summary.data_points {
                 let hash = hash_attributes(identity, &point.attributes);
-                act(hash, point.count as f64, &mut point.start_time_unix_nano);
+                let (count, time) = (point.count as f64, Some(point.time_unix_nano));
+                act(hash, count, &mut point.start_time_unix_nano, time);
             }
         }
         None => {}

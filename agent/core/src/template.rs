@@ -14,6 +14,7 @@
 //! | a family comes, goes, or changes in any other way ([`build`]) | this family is read |
 //! | the target describes itself otherwise; a page that is cut short | the whole page is read |
 //! | scopes by label | the slow path, always |
+//! | relabel rules, or start times that are synthesized | the slow path, by design |
 //!
 //! **Parts.** A text is cut where a `# HELP` or `# TYPE` line describes another name than the line
 //! before ([`split`]). A part is read on its own only if that gives what reading the page gives: it
@@ -33,8 +34,12 @@ use davy_proto::Signal;
 use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequest;
 use opentelemetry_proto::tonic::metrics::v1::metric::Data;
 
-use crate::exposition::{Format, Options, Page, PageError, Tally, parse, sniff};
+use crate::exposition::{
+    Format, Limits, Options, Page, PageError, SeriesLimits, Tally, parse, sniff,
+};
 use crate::payload::Payload;
+use crate::relabel::Rules;
+use crate::series::StartTimes;
 use crate::translate::{Identity, Notes, ScrapeStats, Translated, Translator};
 
 use build::Context;
@@ -82,6 +87,8 @@ pub struct Template {
     translator: Translator,
     kept: Option<Kept>,
     untried: u32,
+    rules: Rules,
+    start_times: StartTimes,
 }
 
 impl Template {
@@ -92,7 +99,24 @@ impl Template {
             identity,
             kept: None,
             untried: 0,
+            rules: Rules::default(),
+            start_times: StartTimes::default(),
         }
+    }
+
+    /// The same for a target with relabel rules.
+    #[must_use]
+    pub fn relabeled(mut self, rules: Rules) -> Self {
+        self.rules = rules;
+        self
+    }
+
+    /// The same with start times as `start_times` says.
+    #[must_use]
+    pub fn started(mut self, start_times: StartTimes) -> Self {
+        self.start_times = start_times;
+        self.translator = Translator::new(self.identity.clone()).started(start_times);
+        self
     }
 
     /// Translates a scraped page. `at` is the scrape's time in Unix nanoseconds.
@@ -108,6 +132,9 @@ impl Template {
         at: u64,
         scrape: &ScrapeStats,
     ) -> Result<Scraped, PageError> {
+        if !self.rules.is_empty() || self.start_times != StartTimes::Reported {
+            return self.rewritten(body, content_type, options, at, scrape);
+        }
         let Some((format, text)) = walkable(body, content_type, options)? else {
             return self.whole(body, content_type, options, at, scrape);
         };
@@ -144,15 +171,41 @@ impl Template {
         }
     }
 
-    /// Translates a page that was read, and changed, by others: always on the slow path.
-    pub fn translate_page(&mut self, page: Page<'_>, at: u64, scrape: &ScrapeStats) -> Scraped {
-        let translated = self.slow(&page, at, scrape);
-        Scraped {
-            payload: translated.payload,
-            notes: translated.notes,
-            tally: page.tally,
-            read: 0,
+    /// Takes the slow path with what the fast one does not know.
+    fn rewritten(
+        &mut self,
+        body: &[u8],
+        content_type: Option<&str>,
+        options: &Options,
+        at: u64,
+        scrape: &ScrapeStats,
+    ) -> Result<Scraped, PageError> {
+        let limits = options.limits.series;
+        // Limits hold for what the rules leave.
+        let before = Options {
+            limits: Limits {
+                series: if self.rules.is_empty() {
+                    limits
+                } else {
+                    SeriesLimits::NONE
+                },
+                ..options.limits
+            },
+            ..*options
+        };
+        let page = parse(body, content_type, &before)?;
+        let process_start = page.process_start();
+        let relabeled = match self.rules.is_empty() {
+            true => None,
+            false => Some(page.relabel(&self.rules)?),
+        };
+        if let Some(page) = &relabeled {
+            page.check_series(&limits)?;
         }
+        let page = relabeled.as_ref().unwrap_or(&page);
+        let translator = &mut self.translator;
+        let translated = translator.translate_started(page, process_start, at, scrape);
+        Ok(read_whole(translated, page.tally.clone(), body))
     }
 
     fn slow(&mut self, page: &Page<'_>, at: u64, scrape: &ScrapeStats) -> Translated {
@@ -190,12 +243,16 @@ impl Template {
                 false => self.untried = PAGES_UNTRIED,
             }
         }
-        Ok(Scraped {
-            payload: translated.payload,
-            notes: translated.notes,
-            tally: page.tally,
-            read: body.len(),
-        })
+        Ok(read_whole(translated, page.tally, body))
+    }
+}
+
+fn read_whole(translated: Translated, tally: Tally, body: &[u8]) -> Scraped {
+    Scraped {
+        payload: translated.payload,
+        notes: translated.notes,
+        tally,
+        read: body.len(),
     }
 }
 

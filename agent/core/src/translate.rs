@@ -7,7 +7,8 @@
 //!   non-monotonic cumulative sums. Histograms and summaries are put together from their samples
 //!   ([`histogram`], [`summary`]); native histograms become exponential ones ([`native`]). Gauge
 //!   histograms have no form in OTLP and are dropped, counted.
-//! * Start times are those the page tells (`_created`), else unset, as the rules ask.
+//! * Start times are those the page tells (`_created`), else unset, as the rules ask, unless they
+//!   are to be synthesized ([`StartTimes`]).
 //! * `otel_scope_*` labels become scopes ([`scope`]), `target_info` the resource ([`resource`]).
 //!
 //! [`Translator`] also knows the scrape before: it adds `up` and `scrape_*`, and one marker ("no
@@ -20,9 +21,9 @@ use opentelemetry_proto::tonic::metrics::v1::{ResourceMetrics, ScopeMetrics};
 use opentelemetry_proto::tonic::resource::v1::Resource;
 use prost::Message;
 
-use crate::exposition::{Format, Page, Role, Sample};
+use crate::exposition::{Page, Sample};
 use crate::payload::Payload;
-use crate::series::{Observed, Series, points_of};
+use crate::series::{Clock, Observed, Series, StartTimes, points_of};
 
 pub(crate) use attributes::is_of_target;
 pub(crate) use histogram::whole;
@@ -157,6 +158,7 @@ pub struct Translator {
     identity: Identity,
     series: Series,
     resource: Option<Resource>,
+    start_times: StartTimes,
 }
 
 impl Translator {
@@ -166,16 +168,40 @@ impl Translator {
             identity,
             series: Series::default(),
             resource: None,
+            start_times: StartTimes::default(),
         }
+    }
+
+    /// The same with start times as `start_times` says.
+    #[must_use]
+    pub fn started(mut self, start_times: StartTimes) -> Self {
+        self.start_times = start_times;
+        self
     }
 
     /// Translates a scraped page. `at` is the scrape's time in Unix nanoseconds.
     pub fn translate(&mut self, page: &Page<'_>, at: u64, scrape: &ScrapeStats) -> Translated {
+        self.translate_started(page, page.process_start(), at, scrape)
+    }
+
+    /// The same, where the page said before it was changed when its program started.
+    pub(crate) fn translate_started(
+        &mut self,
+        page: &Page<'_>,
+        process_start: u64,
+        at: u64,
+        scrape: &ScrapeStats,
+    ) -> Translated {
         let (mut metrics, mut notes) = convert(page, &self.identity, at);
         scrape::drop_reserved(&mut metrics, &mut notes);
-        let observed = self.series.observe(&mut metrics, at);
+        let clock = Clock {
+            at,
+            process_start,
+            start_times: self.start_times,
+        };
+        let observed = self.series.observe(&mut metrics, &clock);
         let vanished = self.series.vanished(&observed, at);
-        let samples = samples_exposed(page);
+        let samples = page.counts();
         let health = scrape.series(&self.identity, at, samples, self.series.added(&observed));
         self.resource = metrics.resource.clone();
         scrape::add(&mut metrics, health);
@@ -202,7 +228,7 @@ impl Translator {
         let Some(mut metrics) = request.resource_metrics.into_iter().next() else {
             return;
         };
-        let observed = self.series.observe(&mut metrics, 0);
+        let observed = self.series.observe(&mut metrics, &Clock::reported(0));
         self.series.remember(observed, page);
         if ended {
             self.series.end();
@@ -259,16 +285,6 @@ fn translated(
         payload,
         notes,
     }
-}
-
-/// Returns what Prometheus counts as the samples of a page: in protobuf a native histogram is one,
-/// and the classic samples beside it and the field that tells when a series began are none.
-pub(crate) fn samples_exposed(page: &Page<'_>) -> usize {
-    if page.format != Format::Protobuf {
-        return page.samples.len();
-    }
-    let is_classic = |s: &&Sample| s.role != Role::Created && page.native(s).is_none();
-    page.samples.iter().filter(is_classic).count() + page.natives().len()
 }
 
 /// Returns the number of data points in a request.

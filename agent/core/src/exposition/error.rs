@@ -22,6 +22,14 @@ pub enum PageError {
         /// Samples allowed.
         limit: usize,
     },
+    /// The scrape has more samples than its target's limit, as Prometheus counts them.
+    #[error("sample limit exceeded: {samples} samples, {limit} allowed")]
+    SampleLimit {
+        /// Samples there are.
+        samples: usize,
+        /// Samples allowed.
+        limit: usize,
+    },
     /// A limit on names, values or labels is exceeded, or `--strict` refuses the line.
     #[error("{0}")]
     Line(LineError),
@@ -148,6 +156,33 @@ pub enum Reason {
     /// Lines of one metric are not together.
     #[error("lines of one metric are not together")]
     Interleaved,
+    /// A series has more labels than its target's limit; its name, `job` and `instance` count.
+    #[error("label limit exceeded: {labels} labels, {limit} allowed")]
+    LabelLimit {
+        /// Labels there are.
+        labels: usize,
+        /// Labels allowed.
+        limit: usize,
+    },
+    /// A label's name is longer than its target's limit.
+    #[error("label name length limit exceeded: {bytes} bytes, {limit} allowed")]
+    LabelNameLimit {
+        /// Bytes of the name.
+        bytes: usize,
+        /// Bytes allowed.
+        limit: usize,
+    },
+    /// Relabel rules leave a label without a name.
+    #[error("relabel rules leave a label without a name")]
+    LabelUnnamed,
+    /// A label's value or a metric's name is longer than its target's limit.
+    #[error("label value length limit exceeded: {bytes} bytes, {limit} allowed")]
+    LabelValueLimit {
+        /// Bytes of the value.
+        bytes: usize,
+        /// Bytes allowed.
+        limit: usize,
+    },
     /// Label has no value.
     #[error("label has no value")]
     LabelWithoutValue,
@@ -163,6 +198,9 @@ pub enum Reason {
     /// Name could be that of another family's sample.
     #[error("name could be that of another family's sample")]
     NameClash,
+    /// Relabel rules leave the series without a name.
+    #[error("relabel rules leave the series without a name")]
+    NameRemoved,
     /// Name begins with an underscore, which is reserved.
     #[error("name begins with an underscore, which is reserved")]
     NameReserved,
@@ -253,6 +291,14 @@ impl From<Malformed> for Reason {
 }
 
 impl Reason {
+    /// Returns whether a limit of the target's own is exceeded.
+    pub fn is_series_limit(self) -> bool {
+        matches!(
+            self,
+            Self::LabelLimit { .. } | Self::LabelNameLimit { .. } | Self::LabelValueLimit { .. }
+        )
+    }
+
     /// Returns whether a limit is exceeded, which fails the page and not the line.
     pub(crate) fn is_limit(self) -> bool {
         matches!(

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use super::family::{Format, Kind, Role};
 use super::line::RawSample;
 use super::number;
-use super::{Exemplar, Family, Label, LineError, Options, Page, Reason, Sample, Tally};
+use super::{Exemplar, Family, Label, LineError, Options, Page, Reason, Sample, Tally, limits};
 
 mod order;
 mod wire;
@@ -71,6 +71,7 @@ impl<'a> Builder<'a> {
                 labels: Vec::with_capacity(expected * 2),
                 exemplars: Vec::new(),
                 natives: Vec::new(),
+                relabeled: None,
             },
             options: *options,
             names: BTreeMap::new(),
@@ -403,6 +404,9 @@ impl<'a> Builder<'a> {
             return Ok(None);
         };
         let time = self.any_time(text)?;
+        if !self.options.honor_timestamps {
+            return Ok(None);
+        }
         u64::try_from(time)
             .map(Some)
             .map_err(|_| Reason::TimestampUnholdable)
@@ -417,6 +421,7 @@ impl<'a> Builder<'a> {
             self.page.samples.sort_by_key(|sample| sample.family);
             self.page.natives.sort_by_key(|native| native.family);
         }
+        limits::check(&self.page, &self.options.limits.series)?;
         Ok(self.page)
     }
 }

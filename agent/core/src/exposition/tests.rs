@@ -7,8 +7,10 @@ use expect_test::{Expect, expect};
 use super::*;
 
 mod corpora;
+mod limits;
 mod properties;
 mod protobuf;
+mod relabel;
 mod strict;
 
 const OPEN: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -350,6 +352,7 @@ fn limits_hold_in_exemplars() {
     let options = Options {
         limits,
         strict: false,
+        honor_timestamps: true,
     };
     let page = "a 1 # {a=\"\",b=\"\",c=\"\"} 1\n# EOF\n";
     let error = Format::OpenMetrics.error(1, Reason::TooManyLabels);
@@ -408,11 +411,13 @@ fn limits_fail_the_page() {
         labels_per_sample: 2,
         name_bytes: 4,
         value_bytes: 3,
+        series: SeriesLimits::NONE,
     };
     let check = |page: &str, expected: PageError| {
         let options = Options {
             limits,
             strict: false,
+            honor_timestamps: true,
         };
         assert_eq!(parse(page.as_bytes(), None, &options), Err(expected));
     };

@@ -100,7 +100,7 @@ pub(super) fn build(
         families: page.families.len(),
         lines: lines.len() as u32,
         points,
-        samples: translate::samples_exposed(&page),
+        samples: page.counts().kept,
         read: page.samples.len() + tally.duplicates as usize,
         native_buckets,
         notes,

@@ -202,7 +202,8 @@ impl Kept {
         let limit = self.options.limits.samples;
         // The page's gaps are filled together: where they had no room, by the slow path alone.
         let has_room = totals.native_buckets <= PAGE_BUCKETS_ROOM;
-        if totals.read >= limit || totals.families >= limit || !has_room {
+        let is_over = totals.samples > self.options.limits.series.samples || !has_room;
+        if totals.read >= limit || totals.families >= limit || is_over {
             return Err(Unfit);
         }
         self.compare(buffer, context.at, &plan, &mut changes);

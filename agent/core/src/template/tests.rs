@@ -30,9 +30,15 @@ impl Both {
             agent_version: "1.2.3".to_owned(),
             ..Identity::default()
         };
+        let series = crate::exposition::SeriesLimits {
+            samples: 60,
+            labels: 7,
+            ..crate::exposition::SeriesLimits::NONE
+        };
         let limits = crate::exposition::Limits {
             value_bytes: 40,
             samples: 400,
+            series,
             ..DEFAULT_LIMITS
         };
         Self {
@@ -41,6 +47,7 @@ impl Both {
             options: Options {
                 limits,
                 strict: false,
+                honor_timestamps: true,
             },
             at: AT,
         }

@@ -7,6 +7,7 @@ use opentelemetry_proto::tonic::metrics::v1::{
 };
 
 use super::{Identity, Notes, scope};
+use crate::exposition::Counts;
 use crate::series::points_of;
 
 /// The names that only the scrape itself may use.
@@ -31,7 +32,7 @@ impl ScrapeStats {
         &self,
         identity: &Identity,
         at: u64,
-        samples: usize,
+        samples: Counts,
         added: usize,
     ) -> ScopeMetrics {
         self.metrics(identity, at, 1.0, samples, added)
@@ -39,7 +40,11 @@ impl ScrapeStats {
 
     /// Returns the scrape's own metrics when it failed.
     pub(crate) fn failure(&self, identity: &Identity, at: u64) -> ScopeMetrics {
-        self.metrics(identity, at, 0.0, 0, 0)
+        let none = Counts {
+            scraped: 0,
+            kept: 0,
+        };
+        self.metrics(identity, at, 0.0, none, 0)
     }
 
     fn metrics(
@@ -47,10 +52,10 @@ impl ScrapeStats {
         identity: &Identity,
         at: u64,
         up: f64,
-        samples: usize,
+        samples: Counts,
         added: usize,
     ) -> ScopeMetrics {
-        let (samples, added) = (samples as f64, added as f64);
+        let (scraped, kept, added) = (samples.scraped as f64, samples.kept as f64, added as f64);
         let mut own = scope::own(&identity.agent_version);
         // No unit where it would be "1", as the Collector's receiver of pages has it: Prometheus's
         // OTLP receiver would name the gauge `up_ratio`.
@@ -67,14 +72,14 @@ impl ScrapeStats {
                 "scrape_samples_post_metric_relabeling",
                 "The number of samples remaining after metric relabeling was applied",
                 "",
-                samples,
+                kept,
                 at,
             ),
             gauge(
                 "scrape_samples_scraped",
                 "The number of samples the target exposed",
                 "",
-                samples,
+                scraped,
                 at,
             ),
             gauge(

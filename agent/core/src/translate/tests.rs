@@ -372,3 +372,69 @@ fn a_real_page_keeps_its_sums() {
         assert_eq!(point.bucket_counts.len(), point.explicit_bounds.len() + 1);
     }
 }
+
+/// Guarantees: a start where the page tells none: the first point's own time, or the program's
+/// start; a moment before the point that shows a reset; never beyond the point, never backwards.
+#[test]
+fn starts_are_synthesized() {
+    use crate::series::StartTimes;
+    let starts = |pages: &[&str]| {
+        let mut translator = Translator::new(identity()).started(StartTimes::Synthesized);
+        let mut at = AT;
+        let mut all = Vec::new();
+        for text in pages {
+            at += SECOND;
+            let page = page(text);
+            let request = translator.translate(&page, at, &SCRAPE).request;
+            let metric = &request.resource_metrics[0].scope_metrics[0].metrics[0];
+            let (start, time) = match metric.data.as_ref().expect("data") {
+                Data::Sum(sum) => {
+                    let point = &sum.data_points[0];
+                    (point.start_time_unix_nano, point.time_unix_nano)
+                }
+                Data::Histogram(histogram) => {
+                    let point = &histogram.data_points[0];
+                    (point.start_time_unix_nano, point.time_unix_nano)
+                }
+                other => panic!("{other:?}"),
+            };
+            assert!(start <= time);
+            // In milliseconds since the test began.
+            all.push((start as i64 - AT as i64) / 1_000_000);
+        }
+        all
+    };
+    let counter = |value: u32| format!("# TYPE c_total counter\nc_total {value}\n");
+    let [five, six, two, three] = [5, 6, 2, 3].map(counter);
+    let none = "# TYPE d_total counter\nd_total 1\n";
+    assert_eq!(
+        starts(&[&five, &six, &two, &three]),
+        [1000, 1000, 2999, 2999]
+    );
+    assert_eq!(
+        starts(&[&five, none, &six]),
+        [1000, 2000, 3000],
+        "it came anew"
+    );
+    let histogram = |count: u32| {
+        format!("# TYPE h histogram\nh_bucket{{le=\"+Inf\"}} {count}\nh_count {count}\n")
+    };
+    let [four, one] = [4, 1].map(histogram);
+    assert_eq!(starts(&[&four, &four, &one]), [1000, 1000, 2999]);
+    // 100 s before the first scrape is at AT + 1 s; then the program starts anew.
+    let process = |counter: &str, start: u64| {
+        format!(
+            "{counter}# TYPE process_start_time_seconds gauge\nprocess_start_time_seconds {start}\n"
+        )
+    };
+    let began = AT / SECOND - 99;
+    let pages = [
+        process(&five, began),
+        process(&two, began),
+        process(&three, began),
+        process(&two, AT / SECOND + 3),
+        process(&five, AT / SECOND + 3600),
+    ];
+    let pages = pages.each_ref().map(String::as_str);
+    assert_eq!(starts(&pages), [-99_000, 1999, 1999, 3000, 3000]);
+}

@@ -127,6 +127,7 @@ fn observe(
     let options = Options {
         limits: DEFAULT_LIMITS,
         strict: false,
+        honor_timestamps: true,
     };
     let page = exposition::parse(&page.body, page.content_type.as_deref(), &options)
         .map_err(|error| error.to_string())?;

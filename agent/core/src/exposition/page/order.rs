@@ -8,7 +8,19 @@ use crate::series::{hash_text, mix};
 
 impl Builder<'_> {
     pub(super) fn drop_duplicates(&mut self) -> Result<(), LineError> {
-        let page = &self.page;
+        match self.page.drop_duplicates() {
+            Some(line) if self.options.strict => {
+                Err(self.page.format.error(line, Reason::DuplicateSample))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+impl Page<'_> {
+    /// Drops samples of a series that is there already, counted; returns the first one's line.
+    pub(in crate::exposition) fn drop_duplicates(&mut self) -> Option<u32> {
+        let page = &*self;
         let hashed = page
             .samples
             .iter()
@@ -32,22 +44,16 @@ impl Builder<'_> {
                 _ => None,
             })
             .collect();
-        if doubled.is_empty() {
-            return Ok(());
-        }
         doubled.sort_unstable();
-        if let Some(first) = doubled.first().filter(|_| self.options.strict) {
-            let line = sample(*first).map_or(0, |sample| sample.line);
-            return Err(page.format.error(line, Reason::DuplicateSample));
-        }
-        self.page.tally.duplicates += doubled.len() as u64;
+        let first = doubled.first().and_then(|first| sample(*first))?.line;
+        self.tally.duplicates += doubled.len() as u64;
         let (mut index, mut next) = (0u32, doubled.iter().copied().peekable());
-        self.page.samples.retain(|_| {
+        self.samples.retain(|_| {
             let drop = next.next_if_eq(&index).is_some();
             index += 1;
             !drop
         });
-        Ok(())
+        Some(first)
     }
 }
 

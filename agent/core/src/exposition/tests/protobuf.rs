@@ -262,6 +262,7 @@ fn limits_bound_what_small_messages_become() {
     let options = Options {
         limits,
         strict: false,
+        honor_timestamps: true,
     };
     let many = Err(PageError::TooManySamples { limit: 100 });
     let buckets = page("a", 4, &[field(7, &[0x1a, 0].repeat(1000))]);

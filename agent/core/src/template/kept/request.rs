@@ -4,6 +4,7 @@ use bytes::Bytes;
 use opentelemetry_proto::tonic::resource::v1::Resource;
 use prost::{Message, encoding};
 
+use crate::exposition;
 use crate::translate::{Identity, ScrapeStats, own_scope};
 
 use super::super::block;
@@ -56,7 +57,10 @@ impl Kept {
         let own = stats.series(
             context.identity,
             context.at,
-            self.totals.samples,
+            exposition::Counts {
+                scraped: self.totals.samples,
+                kept: self.totals.samples,
+            },
             changes.added,
         );
         let own = encoded(&own.metrics);

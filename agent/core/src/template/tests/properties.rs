@@ -308,8 +308,9 @@ impl Program {
     }
 }
 
-fn check(program: &Program, steps: &[Step]) {
+fn check(program: &Program, steps: &[Step], honor_timestamps: bool) {
     let (mut program, mut both) = (program.clone(), Both::new());
+    both.options.honor_timestamps = honor_timestamps;
     for step in steps {
         program.apply(step);
         let (kind, page) = program.page();
@@ -332,8 +333,9 @@ proptest! {
         families in prop::collection::vec(family(), 0..5),
         form in select(vec![Form::Open, Form::Text, Form::Wire]),
         steps in prop::collection::vec(step(), 1..12),
+        honor_timestamps in prop::bool::weighted(0.7),
     ) {
         let program = Program { families, target: 0, form };
-        check(&program, &steps);
+        check(&program, &steps, honor_timestamps);
     }
 }
