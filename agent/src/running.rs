@@ -130,15 +130,17 @@ impl Running {
     /// Ends: a last scrape, log files to their ends, then everything queued is delivered for at
     /// most [`FLUSH`]. Returns how many items were lost, counted.
     pub async fn stop(mut self) -> u64 {
-        let _ = tokio::time::timeout(LAST_LOOK, self.scrape_now()).await;
-        let tails = std::mem::take(&mut self.tails);
-        let stopped = join_all(tails.into_iter().map(|(_, tail)| tail.stop(LAST_LOOK))).await;
-        if stopped.contains(&false) {
+        let (scrapes, tails) = (
+            std::mem::take(&mut self.scrapes),
+            std::mem::take(&mut self.tails),
+        );
+        // At once: an app that is told to end beside the agent still answers for a moment.
+        let scraped = join_all(scrapes.iter().map(|(_, scrape)| scrape.last(LAST_LOOK)));
+        let read = join_all(tails.into_iter().map(|(_, tail)| tail.stop(LAST_LOOK)));
+        let (_, read) = tokio::join!(scraped, read);
+        if read.contains(&false) {
             tracing::warn!("a log file was not read to its end");
         }
-        let scrapes = std::mem::take(&mut self.scrapes);
-        let scrapes = join_all(scrapes.into_iter().map(|(_, scrape)| scrape.stop()));
-        let _ = tokio::time::timeout(LAST_LOOK, scrapes).await;
         self.receivers.stop().await;
         let ((), lost) = tokio::join!(
             self.gate.stop(),

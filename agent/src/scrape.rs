@@ -6,13 +6,19 @@
 //! and [`Scrape::scrape_now`] waits for the one under way.
 //!
 //! A scrape that fails is data too: `up` is 0 and every series of the scrape before gets its
-//! marker. When the agent itself stops no markers are sent, or each restart would look like an
-//! outage of the app.
+//! marker. When the agent itself stops there is a last scrape; one that fails sends nothing, or
+//! each restart, and each end of a pod whose app is gone already, would look like an outage.
+//!
+//! What a scrape gives is shown to the evidence at once and exported a moment later, the same
+//! moment each time: it is a share of the interval by a hash of the instance, so that of many
+//! agents that scrape at the same ticks not all send at the same instant ([`jitter`]). A scrape
+//! out of turn and the last one are exported at once.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
+use davy_agent_core::Payload;
 use davy_agent_core::exposition::{Options, PageError, Tally};
 use davy_agent_core::template::{Scraped, Template};
 use davy_agent_core::translate::{Notes, ScrapeStats};
@@ -29,6 +35,7 @@ pub use error::ScrapeError;
 pub use target::{Target, TargetError};
 
 mod error;
+mod jitter;
 mod target;
 #[cfg(test)]
 mod tests;
@@ -55,9 +62,18 @@ pub struct ScrapeStatus {
 #[derive(Debug)]
 pub struct Scrape {
     url: String,
-    requests: mpsc::Sender<oneshot::Sender<()>>,
+    requests: mpsc::Sender<Request>,
     status: Arc<Mutex<ScrapeStatus>>,
     task: JoinHandle<()>,
+}
+
+/// A scrape out of turn.
+#[derive(Debug)]
+struct Request {
+    /// Told when what was scraped is in the pipeline.
+    done: oneshot::Sender<()>,
+    /// No other follows, and it has no longer than this.
+    last: Option<Duration>,
 }
 
 impl Scrape {
@@ -92,10 +108,28 @@ impl Scrape {
 
     /// Scrapes out of turn; returns when what was scraped is in the pipeline.
     pub async fn scrape_now(&self) {
-        let (reply, done) = oneshot::channel();
-        if self.requests.send(reply).await.is_ok() {
+        self.request(None).await;
+    }
+
+    /// Scrapes for the last time, within `patience`, and ends the task; returns whether what was
+    /// scraped, if anything, is in the pipeline. Cancel-safe in that a scrape under way is finished.
+    pub async fn last(&self, patience: Duration) -> bool {
+        let requested = self.request(Some(patience));
+        // A scrape under way comes first, and may take its own time.
+        let ended = tokio::time::timeout(patience * 2, requested).await.is_ok();
+        if !ended {
+            tracing::warn!(target_url = %self.url, "no time for a last scrape");
+            // What it would still hand over nobody would deliver, or count.
+            self.task.abort();
+        }
+        ended
+    }
+
+    async fn request(&self, last: Option<Duration>) {
+        let (done, told) = oneshot::channel();
+        if self.requests.send(Request { done, last }).await.is_ok() {
             // An error means that the task has ended: there is nothing to wait for.
-            let _ = done.await;
+            let _ = told.await;
         }
     }
 
@@ -114,7 +148,8 @@ impl Scrape {
 pub async fn scrape_once(target: Target) -> Result<Scraped, ScrapeError> {
     let mut scraper = Scraper::new(target).map_err(ScrapeError::Client)?;
     let (at, started) = (clock::now(), clock::monotonic());
-    let fetched = scraper.fetch().await?;
+    let timeout = scraper.target.timeout;
+    let fetched = scraper.fetch(timeout).await?;
     scraper
         .read(&fetched, at, clock::monotonic().duration_since(started))
         .map_err(ScrapeError::Page)
@@ -131,39 +166,71 @@ impl Scraper {
     fn new(target: Target) -> Result<Self, ConfigError> {
         Ok(Self {
             client: target.client()?,
-            template: Template::new(target.identity.clone()),
+            template: target.template(),
             status: Arc::default(),
             target,
         })
     }
 
-    async fn run(mut self, intake: Intake, mut requests: mpsc::Receiver<oneshot::Sender<()>>) {
+    async fn run(mut self, intake: Intake, mut requests: mpsc::Receiver<Request>) {
         let mut last = UnixNanos::new(0);
+        let mut held = None;
+        let wait = jitter::wait(&self.target);
         loop {
             let now = clock::now();
             let tick = next_tick(now, last, self.target.interval);
+            let release = held.as_ref().map(|_| last.plus(wait));
+            let due = release.map_or(tick, |release| release.min(tick));
             // Both branches are cancel-safe: a timer, and a channel's `recv`.
-            let (at, reply) = tokio::select! {
-                () = tokio::time::sleep(tick.since(now)) => (tick, None),
+            let request = tokio::select! {
+                () = tokio::time::sleep(due.since(now)) => None,
                 request = requests.recv() => match request {
-                    Some(reply) => (clock::now(), Some(reply)),
-                    None => return,
+                    Some(request) => Some(request),
+                    None => break,
                 },
             };
-            if reply.is_none() {
-                last = tick;
+            if let Some(payload) = held.take() {
+                // Before anything that was scraped later.
+                offer(&intake, payload);
             }
-            self.scrape(&intake, at).await;
-            if let Some(reply) = reply {
-                // Whoever asked may have given up waiting.
-                let _ = reply.send(());
+            match request {
+                Some(Request { done, last: limit }) => {
+                    let timeout = limit.unwrap_or(self.target.timeout);
+                    let (payload, is_up) = self.scrape(&intake, clock::now(), timeout).await;
+                    if is_up || limit.is_none() {
+                        offer(&intake, payload);
+                    }
+                    // Whoever asked may have given up waiting.
+                    let _ = done.send(());
+                    if limit.is_some() {
+                        return;
+                    }
+                }
+                None if due < tick => {}
+                None => {
+                    last = tick;
+                    let (payload, _) = self.scrape(&intake, tick, self.target.timeout).await;
+                    match wait.is_zero() {
+                        true => offer(&intake, payload),
+                        false => held = Some(payload),
+                    }
+                }
             }
+        }
+        if let Some(payload) = held {
+            offer(&intake, payload);
         }
     }
 
-    async fn scrape(&mut self, intake: &Intake, at: UnixNanos) {
+    /// Scrapes; returns what is to be sent, and whether the target was up.
+    async fn scrape(
+        &mut self,
+        intake: &Intake,
+        at: UnixNanos,
+        timeout: Duration,
+    ) -> (Payload, bool) {
         let started = clock::monotonic();
-        let fetched = self.fetch().await;
+        let fetched = self.fetch(timeout).await;
         let took = clock::monotonic().duration_since(started);
         let read = fetched.and_then(|fetched| {
             let read = self.read(&fetched, at, took);
@@ -185,12 +252,13 @@ impl Scraper {
         if let Some((outcome, error)) = failed {
             self.note_failure(intake.telemetry(), took, outcome, error);
         }
-        hand_over(intake, at, scraped, is_up);
+        observe(intake, at, &scraped.payload, is_up);
+        (scraped.payload, is_up)
     }
 
-    async fn fetch(&self) -> Result<Page, ScrapeError> {
-        let Target { url, timeout, .. } = &self.target;
-        let fetched = self.client.fetch(url, *timeout).await;
+    async fn fetch(&self, timeout: Duration) -> Result<Page, ScrapeError> {
+        let timeout = timeout.min(self.target.timeout);
+        let fetched = self.client.fetch(&self.target.url, timeout).await;
         fetched.map_err(ScrapeError::Fetch)
     }
 
@@ -203,6 +271,7 @@ impl Scraper {
         let options = Options {
             limits: self.target.limits,
             strict: false,
+            honor_timestamps: self.target.honor_timestamps,
         };
         let content_type = fetched.content_type.as_deref();
         let (body, at) = (&fetched.body, at.nanos());
@@ -275,9 +344,8 @@ fn next_tick(now: UnixNanos, last: UnixNanos, interval: Duration) -> UnixNanos {
     }
 }
 
-fn hand_over(intake: &Intake, at: UnixNanos, scraped: Scraped, is_up: bool) {
-    let payload = scraped.payload;
-    let items = payload.items;
+/// Shows what was scraped to the evidence.
+fn observe(intake: &Intake, at: UnixNanos, payload: &Payload, is_up: bool) {
     if intake.is_observed() {
         // What a failed scrape sends are markers; to evidence it is a gap.
         let bytes = if is_up {
@@ -287,6 +355,11 @@ fn hand_over(intake: &Intake, at: UnixNanos, scraped: Scraped, is_up: bool) {
         };
         intake.observe(Observation::Scraped { at, bytes });
     }
+}
+
+/// Queues what was scraped for export.
+fn offer(intake: &Intake, payload: Payload) {
+    let items = payload.items;
     // The app is not asked again for what it said at this moment: a scrape without room is lost.
     let reason = match intake.offer(payload) {
         Offer::Accepted => return,

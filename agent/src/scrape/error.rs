@@ -1,6 +1,6 @@
 //! Why a scrape failed.
 
-use davy_agent_core::exposition::PageError;
+use davy_agent_core::exposition::{PageError, Reason};
 use davy_transport::{ConfigError, FetchError};
 use thiserror::Error;
 
@@ -31,6 +31,12 @@ impl ScrapeError {
             Self::Page(PageError::BodyTooLarge { .. } | PageError::TooManySamples { .. }) => {
                 "too_large"
             }
+            Self::Page(PageError::SampleLimit { .. }) => "limit",
+            Self::Page(PageError::Line(error)) => match error.reason {
+                reason if reason.is_series_limit() => "limit",
+                Reason::LabelUnnamed | Reason::NameRemoved => "relabel",
+                _ => "malformed",
+            },
             Self::Page(_) => "malformed",
         }
     }

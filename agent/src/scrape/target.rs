@@ -1,8 +1,12 @@
 //! What is scraped, how often, and who it is.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use davy_agent_core::exposition::{self, DEFAULT_LIMITS, Limits};
+use davy_agent_core::relabel::{Rule, Rules, TargetLabels};
+use davy_agent_core::series::StartTimes;
+use davy_agent_core::template::Template;
 use davy_agent_core::translate::Identity;
 use davy_transport::{Access, ConfigError, PageClient, PageOptions, PageUrl, PageUrlError};
 use opentelemetry_proto::tonic::common::v1::any_value::Value;
@@ -14,6 +18,8 @@ use thiserror::Error;
 pub struct Target {
     /// Where the page is.
     pub url: PageUrl,
+    /// The Unix socket that the page is served on, if it is not the URL's host.
+    pub socket: Option<PathBuf>,
     /// TLS and credentials.
     pub access: Access,
     /// The name in the agent's own metrics: host and port.
@@ -24,6 +30,14 @@ pub struct Target {
     pub timeout: Duration,
     /// Bounds of the page.
     pub limits: Limits,
+    /// What is dropped and renamed.
+    pub rules: Vec<Rule>,
+    /// Whether timestamps on the page count.
+    pub honor_timestamps: bool,
+    /// Where the start times of points come from.
+    pub start_times: StartTimes,
+    /// Longest wait between a scrape and its export, as a share of the interval, 0 to 0.5.
+    pub export_jitter: f64,
     /// The resource of what is scraped.
     pub identity: Identity,
 }
@@ -95,9 +109,72 @@ impl Target {
             interval,
             timeout: timeout.min(interval),
             limits: DEFAULT_LIMITS,
+            rules: Vec::new(),
+            honor_timestamps: true,
+            start_times: StartTimes::default(),
+            export_jitter: 0.0,
+            socket: None,
             access: Access::default(),
             url,
         })
+    }
+
+    /// The same, served on a Unix socket: that is its address then, in OpenTelemetry's words, and
+    /// the URL's host is what its requests name.
+    #[must_use]
+    pub fn on_socket(mut self, socket: PathBuf) -> Self {
+        let (host, port) = (self.url.host().to_owned(), self.url.port().to_string());
+        let path = socket.display().to_string();
+        let defaults = &mut self.identity.defaults;
+        *defaults = std::mem::take(defaults)
+            .into_iter()
+            .filter(|known| *known != attribute("server.port", &port))
+            .map(|known| match known == attribute("server.address", &host) {
+                true => attribute("server.address", &path),
+                false => known,
+            })
+            .collect();
+        self.socket = Some(socket);
+        self
+    }
+
+    /// Returns whether the page is on this machine.
+    pub fn is_local(&self) -> bool {
+        self.socket.is_some() || self.url.is_local()
+    }
+
+    /// Returns what turns the target's pages into requests.
+    pub(super) fn template(&self) -> Template {
+        let rules = Rules::new(self.rules.clone(), self.labels());
+        let template = Template::new(self.identity.clone());
+        template.relabeled(rules).started(self.start_times)
+    }
+
+    /// What rules see of the target: as OpenTelemetry maps a resource to `job` and `instance`.
+    fn labels(&self) -> TargetLabels {
+        let Identity {
+            defaults, fixed, ..
+        } = &self.identity;
+        let value = |key: &str| {
+            let mut all = fixed.iter().chain(defaults);
+            let found = all.find(|known| known.key == key)?;
+            match found.value.as_ref()?.value.as_ref()? {
+                Value::StringValue(text) => Some(text.clone()),
+                _ => None,
+            }
+        };
+        let name = value("service.name").unwrap_or_default();
+        let path = self.url.path();
+        TargetLabels {
+            job: match value("service.namespace") {
+                Some(namespace) => format!("{namespace}/{name}"),
+                None => name,
+            },
+            instance: value("service.instance.id").unwrap_or_default(),
+            address: self.name.clone(),
+            scheme: self.url.scheme().to_owned(),
+            metrics_path: path.split('?').next().unwrap_or(path).to_owned(),
+        }
     }
 
     /// Returns a client for the page; nothing is connected yet.
@@ -112,6 +189,7 @@ impl Target {
             body_bytes_max: self.limits.body_bytes,
             connect_timeout: self.timeout,
             access: self.access.clone(),
+            socket: self.socket.clone(),
         })
     }
 }
