@@ -89,6 +89,9 @@ pub struct Scrape {
     /// Metrics page, http://host:port/metrics or https://host/metrics.
     #[arg(value_name = "URL")]
     pub url: String,
+    /// Connect to this Unix socket, whatever host the URL names.
+    #[arg(long, value_name = "FILE")]
+    pub socket: Option<PathBuf>,
     /// Trust the authorities in this PEM file, instead of those built in.
     #[arg(long, value_name = "FILE")]
     pub ca_file: Option<PathBuf>,

@@ -8,6 +8,7 @@ mod destination;
 mod environment;
 mod evidence;
 mod read;
+mod relabel;
 mod resource;
 mod scrape;
 
@@ -38,6 +39,8 @@ pub const DEFAULT_ADMIN: &str = "127.0.0.1:9465";
 pub const DEFAULT_CONTROL: &str = "127.0.0.1:9466";
 /// Default time between scrapes: the window of the evidence.
 pub const DEFAULT_SCRAPE_INTERVAL: Duration = Duration::from_secs(5);
+/// Default for the longest wait between a scrape and its export, as a share of the interval.
+pub const DEFAULT_EXPORT_JITTER: f64 = 0.1;
 /// Default time for one export request, the specification's.
 pub const DEFAULT_TIMEOUT: Duration = Duration::from_secs(10);
 /// Default bound of all queues together, in bytes: half of a small sidecar's memory limit of

@@ -72,6 +72,12 @@ impl<'a> Reader<'a> {
         self.child(key).is_some()
     }
 
+    /// Whether the key is there without a value.
+    pub fn is_null(&self, key: &str) -> bool {
+        self.entry(key)
+            .is_some_and(|node| node.value == Value::Null)
+    }
+
     /// Leaves a mistake about a key, at its line, or at the mapping's when the key is not there.
     pub fn mistake(&self, key: &str, message: impl Into<String>) {
         if self.broken {
@@ -82,7 +88,7 @@ impl<'a> Reader<'a> {
         } else {
             join(&self.path, key)
         };
-        let origin = match self.child(key) {
+        let origin = match self.entry(key) {
             Some(node) => node.origin.clone(),
             None => self.origin(),
         };
@@ -417,6 +423,15 @@ impl<'a> Reader<'a> {
             };
             self.report(node, key, hint);
         }
+    }
+
+    /// What stands under a key, be it nothing.
+    fn entry(&self, key: &str) -> Option<&'a Node> {
+        let Value::Map(entries) = &self.node?.value else {
+            return None;
+        };
+        let found = entries.iter().find(|(name, _)| name == key);
+        found.map(|(_, node)| node)
     }
 
     fn child(&self, key: &str) -> Option<&'a Node> {

@@ -9,6 +9,7 @@ mod outage;
 mod prometheus;
 mod replace;
 mod sdk;
+mod targets;
 
 use std::path::Path;
 use std::process::Command;

@@ -55,6 +55,10 @@ fn target(args: &Scrape) -> Result<Target, String> {
         access: Access::by_flags(args.ca_file.clone(), args.headers.clone()),
         ..target.map_err(|error| error.to_string())?
     };
+    let target = match &args.socket {
+        Some(socket) => target.on_socket(socket.clone()),
+        None => target,
+    };
     // A file that is missing is a mistake of the command line, not of the scrape.
     match target.client() {
         Ok(_) => Ok(target),

@@ -36,6 +36,7 @@ pub const VARIABLES: &[(&str, &[&str])] = &[
 const ITEM_VARIABLES: &[(&str, &str, &[&str])] = &[
     ("DAVY_SCRAPE_CA_FILE", "scrape", &["tls", "ca_file"]),
     ("DAVY_SCRAPE_INTERVAL", "scrape", &["interval"]),
+    ("DAVY_SCRAPE_SOCKET", "scrape", &["socket"]),
     ("DAVY_SCRAPE_TIMEOUT", "scrape", &["timeout"]),
     (
         "DAVY_SCRAPE_TOKEN_FILE",

@@ -249,7 +249,7 @@ fn instance(resource: &Resource, scrape: &[Target]) -> Resource {
 fn warn(config: &Config) -> Vec<String> {
     let mut warnings = Vec::new();
     let is_bare = |target: &&Target| {
-        target.access.has_secrets() && !target.url.is_tls() && !target.url.is_local()
+        target.access.has_secrets() && !target.url.is_tls() && !target.is_local()
     };
     for target in config.scrape.iter().filter(is_bare) {
         let name = &target.name;

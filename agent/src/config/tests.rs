@@ -4,6 +4,8 @@ use davy_proto::Signal;
 
 use super::*;
 
+mod targets;
+
 type Variables<'a> = &'a [(&'a str, &'a str)];
 
 fn environment(variables: Variables<'_>) -> impl Fn(&str) -> Option<String> {
