@@ -157,7 +157,7 @@ impl Both {
             fast: Template::new(identity),
             options: Options {
                 limits,
-                strict: false,
+                ..Options::LENIENT
             },
             scrapes: 0,
         }

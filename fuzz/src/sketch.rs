@@ -152,7 +152,7 @@ pub(crate) fn is_right(sketch: &Sketch) {
         let thrice = latency.as_ref().map(sketch_of);
         assert_eq!(
             thrice,
-            latency.is_some().then(|| Ok(again)),
+            latency.is_some().then_some(Ok(again)),
             "of {latency:?}"
         );
     }

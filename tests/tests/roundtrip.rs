@@ -9,8 +9,8 @@ use std::fs;
 use std::time::{Duration, Instant};
 
 use davy_tests::kit::agent::Agent;
-use davy_tests::kit::{http, peers};
 use davy_tests::kit::shop::Shop;
+use davy_tests::kit::{http, peers};
 
 use differences::{Used, name, own_labels_off};
 use held::{Held, Labels, Prometheus, SCRAPED, SENT, Sample, Series};

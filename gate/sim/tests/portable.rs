@@ -81,5 +81,6 @@ fn verdicts_are_the_same_on_every_machine() {
         ebc24e8017ee63a5 one-route
         98d9da2ea8d2c59f slower
         41ecb79bf46103bc busier
-    "#]].assert_eq(&digests.concat());
+    "#]]
+    .assert_eq(&digests.concat());
 }
