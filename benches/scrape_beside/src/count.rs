@@ -29,6 +29,11 @@ impl Count {
         self.items += other.items;
         self.sum += other.sum;
     }
+
+    pub(super) fn subtract(&mut self, other: Self) {
+        self.items -= other.items;
+        self.sum -= other.sum;
+    }
 }
 
 /// How a scraper sends.

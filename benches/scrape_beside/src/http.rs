@@ -30,14 +30,14 @@ pub(super) struct Request {
     pub(super) body: Vec<u8>,
 }
 
-/// What is answered, and what is done when it has been.
+/// What is answered, and what is done then; it is told whether all of it could be sent.
 #[derive(Default)]
 pub(super) struct Response {
     pub(super) status: u16,
     /// Header lines, each with its end.
     pub(super) head: String,
     pub(super) body: Body,
-    pub(super) then: Option<Box<dyn FnOnce()>>,
+    pub(super) then: Option<Box<dyn FnOnce(bool)>>,
 }
 
 /// What is sent behind a head.
@@ -132,11 +132,12 @@ fn converse(
             Body::Chunked(body) => ("transfer-encoding: chunked\r\n".to_owned(), &body[..]),
         };
         let head = format!("HTTP/1.1 {status} -\r\n{length}{head}\r\n");
-        writer.write_all(head.as_bytes()).context("send a head")?;
-        writer.write_all(body).context("send a body")?;
+        let sent = writer.write_all(head.as_bytes());
+        let sent = sent.and_then(|()| writer.write_all(body));
         if let Some(then) = response.then {
-            then();
+            then(sent.is_ok());
         }
+        sent.context("send an answer")?;
         if is_last {
             break;
         }

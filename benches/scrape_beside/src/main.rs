@@ -2,9 +2,9 @@
 //! as an agent and vmagent: the same pages for all, every value new each time.
 //!
 //! All subjects run side by side at each size of page; then each alone on a large page at a short
-//! interval, to see what a core would do at most. What counts is CPU time, which hardly depends on
-//! what else the machine does. A run fails unless all that was scraped has arrived, once, with its
-//! values.
+//! interval, to see what a core would do at most. What counts is CPU time, which depends less than
+//! wall time on what else the machine does. A run fails unless all that was scraped has arrived,
+//! once, with its values.
 
 use std::path::{Path, PathBuf};
 
@@ -13,6 +13,7 @@ use clap::{Parser, Subcommand};
 use davy_tests::kit::machine::load_average;
 
 use self::measure::{Plan, measure};
+use self::record::About;
 use self::subject::Kind;
 
 mod count;
@@ -106,6 +107,28 @@ fn main() -> anyhow::Result<()> {
     }
 }
 
+impl Args {
+    /// What says the same, without files and words of this machine.
+    fn command(&self) -> String {
+        let list = |numbers: &[usize]| {
+            let words: Vec<String> = numbers.iter().map(ToString::to_string).collect();
+            words.join(",")
+        };
+        format!(
+            "davy-scrape-beside --series {} --interval {} --seconds {} --limit-series {} \
+             --limit-targets {} --limit-interval {} --limit-seconds {}{}",
+            list(&self.series),
+            self.interval,
+            self.seconds,
+            self.limit_series,
+            list(&self.limit_targets),
+            self.limit_interval,
+            self.limit_seconds,
+            if self.gzip { " --gzip" } else { "" }
+        )
+    }
+}
+
 fn run(args: &Args) -> anyhow::Result<()> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
     let built = format!(
@@ -140,7 +163,12 @@ fn run(args: &Args) -> anyhow::Result<()> {
         let run = measure(&plan, kinds, &agent)?;
         println!("\n{}", record::table(&run));
         runs.push(run);
-        record::write(&file, &agent, (&args.note, &loads), &runs)
+        let about = About {
+            command: args.command(),
+            note: &args.note,
+            load_averages: &loads,
+        };
+        record::write(&file, &agent, &about, &runs)
     };
     for series in &args.series {
         let series = *series;

@@ -83,16 +83,19 @@ fn answer(
         true => (format!("{TEXT}content-encoding: gzip\r\n"), page.packed()?),
         false => (TEXT.to_owned(), Arc::clone(&page.chunks)),
     };
-    let (state, path) = (Arc::clone(state), path.to_owned());
-    // What was not sent to its end was not served.
-    let then = move || {
-        let mut state = lock(&state);
-        *state.steps.entry(path).or_default() += 1;
-        let served = state.served.entry(subject).or_default();
-        served.scrapes += 1;
-        served.bytes += page.text.len() as u64;
-        served.points.add(page.points);
-        served.samples.add(page.samples);
+    let served = Served {
+        scrapes: 1,
+        bytes: page.text.len() as u64,
+        points: page.points,
+        samples: page.samples,
+    };
+    lock(state).begin(path, &subject, &served);
+    let state = Arc::clone(state);
+    // Counted before it is sent, or a subject could be ahead of the count.
+    let then = move |is_sent: bool| {
+        if !is_sent {
+            lock(&state).take_back(&subject, &served);
+        }
     };
     Ok(Response {
         status: 200,
@@ -100,6 +103,27 @@ fn answer(
         body: Body::Chunked(body),
         then: Some(Box::new(then)),
     })
+}
+
+impl State {
+    fn begin(&mut self, path: &str, subject: &str, page: &Served) {
+        *self.steps.entry(path.to_owned()).or_default() += 1;
+        let served = self.served.entry(subject.to_owned()).or_default();
+        served.scrapes += page.scrapes;
+        served.bytes += page.bytes;
+        served.points.add(page.points);
+        served.samples.add(page.samples);
+    }
+
+    /// Takes back what was not sent to its end.
+    fn take_back(&mut self, subject: &str, page: &Served) {
+        if let Some(served) = self.served.get_mut(subject) {
+            served.scrapes -= page.scrapes;
+            served.bytes -= page.bytes;
+            served.points.subtract(page.points);
+            served.samples.subtract(page.samples);
+        }
+    }
 }
 
 /// The page that a path gets next, made unless it is there.

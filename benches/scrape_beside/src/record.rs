@@ -10,6 +10,17 @@ use serde_json::json;
 
 use super::measure::{Figures, Run};
 
+/// What is to be known of the runs.
+#[derive(Debug)]
+pub(super) struct About<'a> {
+    /// How to do it again.
+    pub(super) command: String,
+    /// What else the machine did.
+    pub(super) note: &'a str,
+    /// Processes that ran or wanted to, before each run.
+    pub(super) load_averages: &'a [f64],
+}
+
 /// The table of a run.
 pub(super) fn table(run: &Run) -> String {
     let plan = &run.plan;
@@ -70,22 +81,19 @@ fn mib(kib: u64) -> String {
 pub(super) fn write(
     file: &Path,
     agent: &Path,
-    about: (&str, &[f64]),
+    about: &About<'_>,
     runs: &[Run],
 ) -> anyhow::Result<()> {
     let version = Command::new(agent).arg("version").output();
     let version = version.context("davy-agent version")?.stdout;
     let version = String::from_utf8(version)?;
-    let (note, loads) = about;
     let record = json!({
-        "command": std::env::args().skip(1).fold("davy-scrape-beside".to_owned(), |all, word| {
-            all + " " + &word
-        }),
+        "command": about.command,
         "commit": commit(),
         "agent": version.lines().collect::<Vec<_>>(),
         "machine": Machine::read()?,
-        "note": note,
-        "load_averages": loads,
+        "note": about.note,
+        "load_averages": about.load_averages,
         "runs": runs,
     });
     fs::write(file, format!("{record:#}\n")).with_context(|| format!("write {}", file.display()))

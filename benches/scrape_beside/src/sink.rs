@@ -51,7 +51,7 @@ fn answer(counts: &Arc<Counts>, request: Request) -> anyhow::Result<Response> {
     let counts = Arc::clone(counts);
     // An empty body is an `ExportMetricsServiceResponse` without complaints.
     let head = "content-type: application/x-protobuf\r\n".to_owned();
-    let then = move || {
+    let then = move |_| {
         let unpacked = unpack(&request.content_encoding, &request.body);
         let counted = unpacked.and_then(|body| Ok((body.len(), protocol.count(&body)?)));
         let mut counts = lock(&counts);

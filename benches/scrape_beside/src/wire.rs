@@ -1,5 +1,4 @@
-//! Protobuf as far as counting needs it, so that what the agent encodes is not read by its own
-//! code.
+//! Protobuf as far as counting needs it: what the agent encodes is not read by its own code.
 
 use anyhow::{Context, bail};
 

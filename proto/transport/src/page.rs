@@ -36,8 +36,7 @@ const TIMEOUT_HEADER: HeaderName = HeaderName::from_static("x-prometheus-scrape-
 const SPARE_BYTES_MIN: usize = 64 << 10;
 
 /// Largest buffer of a connection, in bytes. It is got anew while pieces of the one before are
-/// under way, so it is small enough for musl's heap: 128 KiB and more come from the system each
-/// time.
+/// under way, so it is small enough for musl's heap: 128 KiB and more come from the system.
 const READ_BYTES_MAX: usize = 64 << 10;
 
 /// What is asked for over a network: zstd costs the app least, and gzip is what all know.
@@ -154,8 +153,8 @@ impl PageClient {
         })
     }
 
-    /// Takes a page's memory for the next page, if nobody else has the page and most of it was
-    /// used.
+    /// Takes a page's memory for the next page, unless someone else holds the page or little of it
+    /// was used.
     pub fn give_back(&self, page: Page) {
         let Ok(mut buffer) = page.body.try_into_mut() else {
             return;
