@@ -61,7 +61,10 @@ simulate: ## how often the judge is wrong on simulated rollouts, into tests/reco
 	    "davy-gate simulate --runs $(RUNS) --output json" "$$(( $$(date +%s) - started ))"; \
 	  cat $$record.new; printf '}\n'; } > $$record.json && rm $$record.new && \
 	$$gate simulate --from $$record.json --output svg > $$record.svg && \
-	$$gate simulate --from $$record.json --output markdown > docs/simulations.md
+	$$gate simulate --from $$record.json --output markdown > docs/simulations.md && \
+	$$gate simulate --from $$record.json --output table > $$record.new && \
+	sed -i -e '/^<!-- simulations -->$$/,/^<!-- end -->$$/{//!d}' -e "/^<!-- simulations -->$$/r $$record.new" README.md && \
+	rm $$record.new
 
 # Ten instances of one release recorded for AA_MINUTES under load, then a quarter as long beside
 # worse ones, and AA_SPLITS random splits of them judged. What was recorded is kept in the cache:

@@ -190,6 +190,8 @@ pub enum SimulateOutput {
     Markdown,
     /// False rollbacks against time to a verdict, a picture.
     Svg,
+    /// Wrong and undecided verdicts of every method, of a record, as README.md has them.
+    Table,
 }
 
 /// Options of `health`.

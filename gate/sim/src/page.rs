@@ -115,6 +115,36 @@ impl Record {
     }
 }
 
+impl Record {
+    /// The table in README.md: every scenario, what is right there, and each method's share of
+    /// wrong and of undecided verdicts.
+    pub fn table(&self) -> String {
+        let mut out = String::from("| right | scenario | ");
+        let methods = Method::ALL.map(Method::as_str).join(" | ");
+        let _ = writeln!(
+            out,
+            "{methods} |\n|---|---|{}",
+            "---|".repeat(Method::ALL.len())
+        );
+        for scenario in &self.result.scenarios {
+            let _ = write!(out, "| {} | `{}` | ", scenario.right, scenario.scenario);
+            for (i, tally) in scenario.methods.iter().enumerate() {
+                let mark = if i == 0 { "**" } else { "" };
+                let (wrong, undecided) = (tally.wrong.share, tally.undecided.share);
+                let _ = write!(
+                    out,
+                    "{mark}{}{mark} / {} | ",
+                    percent(wrong),
+                    percent(undecided)
+                );
+            }
+            out.truncate(out.trim_end().len());
+            out.push('\n');
+        }
+        out
+    }
+}
+
 /// The sums over all scenarios, and which of them miss the bound.
 fn misses(out: &mut String, report: &Report) {
     let promises = [

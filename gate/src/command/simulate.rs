@@ -35,10 +35,15 @@ pub(super) fn run(options: &Simulate) -> anyhow::Result<ExitCode> {
         let record = read(file)?;
         match options.output {
             SimulateOutput::Markdown => record.markdown(),
+            SimulateOutput::Table => record.table(),
             other => show(&record.result, other)?,
         }
-    } else if options.output == SimulateOutput::Markdown {
-        return Err(Usage("--output markdown is of a record: name it by --from".to_owned()).into());
+    } else if matches!(
+        options.output,
+        SimulateOutput::Markdown | SimulateOutput::Table
+    ) {
+        let message = "--output markdown and table are of a record: name it by --from";
+        return Err(Usage(message.to_owned()).into());
     } else {
         let threads = thread::available_parallelism().map_or(1, NonZero::get);
         show(
@@ -60,7 +65,7 @@ fn show(report: &Report, output: SimulateOutput) -> anyhow::Result<String> {
     Ok(match output {
         SimulateOutput::Svg => picture::svg(report),
         SimulateOutput::Json => json(report).context("write the report")?,
-        SimulateOutput::Markdown | SimulateOutput::Text => report.text(),
+        SimulateOutput::Markdown | SimulateOutput::Table | SimulateOutput::Text => report.text(),
     })
 }
 

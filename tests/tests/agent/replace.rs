@@ -140,7 +140,7 @@ async fn what_is_replaced_disturbs_nothing_else() {
     let admin = agent.listener("admin").expect("admin");
     http::page(admin, "/readyz").expect("ready all the while");
     let status = http::page(admin, "/status").expect("the status");
-    assert!(status.contains("davy.yaml:3"), "{status}");
+    assert!(status.contains("davy.yaml:2"), "{status}");
 
     let (n_spans, n_lines) = (spans.accepted, lines.written);
     let metrics = agent.metrics().expect("the agent's metrics");

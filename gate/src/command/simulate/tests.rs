@@ -64,4 +64,10 @@ fn the_page_is_that_of_the_record() {
              tests/record/simulate.json --output markdown (or svg)"
         );
     }
+    let readme = std::fs::read_to_string(root.join("README.md")).expect("the file");
+    assert!(
+        readme.contains(&record.table()),
+        "README.md has not the table that the record gives: davy-gate simulate --from \
+         tests/record/simulate.json --output table"
+    );
 }
