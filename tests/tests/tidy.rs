@@ -13,17 +13,18 @@ const ALLOWED_DEPENDENCIES: &[(&str, &[&str])] = &[
         &[
             "bytes",
             "davy-proto",
+            "davy-relabel",
             "fast-float2",
             "hdrhistogram",
             "memchr",
             "opentelemetry-proto",
             "prost",
-            "regex-lite",
             "serde",
             "serde_json",
             "thiserror",
         ],
     ),
+    ("agent/relabel", &["regex-lite", "thiserror"]),
     (
         "gate/core",
         &[
@@ -66,6 +67,7 @@ const PURE: &[&str] = &[
     "proto/src",
     "config/src",
     "agent/core/src",
+    "agent/relabel/src",
     "gate/core/src",
     "gate/sim/src",
 ];

@@ -3,7 +3,6 @@
 pub mod exposition;
 pub mod payload;
 pub mod queue;
-pub mod relabel;
 pub mod retry;
 pub mod series;
 pub mod template;
@@ -20,3 +19,5 @@ pub mod fingerprint;
 pub mod lines;
 pub mod offsets;
 pub mod record;
+
+pub use davy_relabel as relabel;

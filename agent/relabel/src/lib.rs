@@ -3,7 +3,7 @@
 //!
 //! A [`Rule`] is one entry of such a list, checked when it is made; [`Rules`] applies a list to one
 //! series' [`Labels`]. What the rules make of a whole page, whose samples are points of families
-//! and not series by themselves, is [`Page::relabel`](crate::exposition::Page::relabel).
+//! and not series by themselves, is `Page::relabel` of `davy-agent-core`.
 //!
 //! Regular expressions are those of Go's package `regexp` ([`Pattern`]): they are read by Go's
 //! grammar, and what has no equal here is refused when the rule is made, never matched otherwise.
@@ -66,7 +66,7 @@ impl Rules {
     }
 
     /// Returns the labels of the target that a series has beside those of the page, by name.
-    pub(crate) fn of_target(&self) -> impl Iterator<Item = (&'static str, &str)> {
+    pub fn of_target(&self) -> impl Iterator<Item = (&'static str, &str)> {
         let target = &self.target;
         let always = [("instance", &target.instance), ("job", &target.job)];
         let values = [&target.address, &target.metrics_path, &target.scheme];
@@ -77,7 +77,7 @@ impl Rules {
     }
 
     /// Returns whether a label that the rules left is the target's own and not the series'.
-    pub(crate) fn is_of_target(&self, name: &str, value: &str) -> bool {
+    pub fn is_of_target(&self, name: &str, value: &str) -> bool {
         match name {
             "instance" => value == self.target.instance,
             "job" => value == self.target.job,
