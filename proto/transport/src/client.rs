@@ -5,6 +5,7 @@
 
 mod classify;
 pub(crate) mod connect;
+pub(crate) mod dial;
 pub(crate) mod endpoint;
 
 use std::path::PathBuf;
@@ -17,7 +18,6 @@ use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode};
 use hyper::body::Incoming;
 use hyper_rustls::HttpsConnector;
 use hyper_util::client::legacy;
-use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 
 use crate::body::{Pieces, ReadError, chain, read};
@@ -25,6 +25,8 @@ use crate::encoding::{Encoding, Inflate, InflateError, Packer};
 use crate::frame::{self, FrameError, Unary};
 use crate::outcome::{Cause, Outcome, SendError};
 use crate::{Body, ClientTls, Compression, Endpoint, Media, Protocol, TlsError, Token};
+
+use dial::Dial;
 
 /// Largest response read, as the specification recommends, in bytes.
 const RESPONSE_BYTES_MAX: usize = 4 << 20;
@@ -112,7 +114,7 @@ impl Encoded {
 /// Sends export requests to one endpoint.
 #[derive(Debug)]
 pub struct Client {
-    http: legacy::Client<HttpsConnector<HttpConnector>, Pieces>,
+    http: legacy::Client<HttpsConnector<Dial>, Pieces>,
     config: ClientConfig,
     packer: Packer,
     headers: HeaderMap,
@@ -295,8 +297,8 @@ fn grpc_headers(headers: &mut HeaderMap, packing: Option<&'static str>, timeout:
 /// The pool of connections: HTTP/2 alone for gRPC, whatever the server prefers for HTTP.
 fn connections(
     config: &ClientConfig,
-) -> Result<legacy::Client<HttpsConnector<HttpConnector>, Pieces>, ConfigError> {
-    let tcp = connect::tcp(config.timeout);
+) -> Result<legacy::Client<HttpsConnector<Dial>, Pieces>, ConfigError> {
+    let tcp = Dial::Tcp(connect::tcp(config.timeout));
     let builder = connect::secured(&config.tls)?;
     let grpc = config.protocol == Protocol::Grpc;
     let connector = if grpc {

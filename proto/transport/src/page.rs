@@ -5,7 +5,6 @@
 //! nobody configured. Secrets in files are read anew for each page: projected tokens change.
 
 mod access;
-mod dial;
 mod url;
 
 use std::path::PathBuf;
@@ -22,9 +21,8 @@ use hyper_util::rt::{TokioExecutor, TokioTimer};
 use crate::ConfigError;
 use crate::body::{Pieces, ReadError, innermost, read};
 use crate::client::connect;
+use crate::client::dial::Dial;
 use crate::encoding::{Encoding, Inflate, InflateError};
-
-use dial::Dial;
 
 pub use access::{Access, Authorization, Secret, header_flag};
 pub use url::{PageUrl, PageUrlError};

@@ -1,4 +1,5 @@
-//! How a page's server is reached: by TCP, or by a Unix socket whatever host its URL names.
+//! How a server is reached: by TCP, or by a Unix socket whatever host its URL names. All clients
+//! share the type, for each other one is a copy of hyper's client in the program.
 
 use std::future::Future;
 use std::io;
@@ -15,9 +16,9 @@ use tower_service::Service;
 
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
-/// Connects to pages.
+/// Connects to servers.
 #[derive(Clone, Debug)]
-pub(super) enum Dial {
+pub(crate) enum Dial {
     /// To the host and port of the URL.
     Tcp(HttpConnector),
     /// To this socket.
@@ -26,7 +27,7 @@ pub(super) enum Dial {
 
 /// A connection.
 #[derive(Debug)]
-pub(super) enum Stream {
+pub(crate) enum Stream {
     Tcp(TokioIo<TcpStream>),
     Unix(TokioIo<UnixStream>),
 }
