@@ -6,6 +6,7 @@ pub mod gate;
 pub mod http;
 pub mod load;
 pub mod machine;
+pub mod oracle;
 pub mod peers;
 pub mod process;
 pub mod prometheus;

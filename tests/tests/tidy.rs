@@ -24,7 +24,7 @@ const ALLOWED_DEPENDENCIES: &[(&str, &[&str])] = &[
             "thiserror",
         ],
     ),
-    ("agent/relabel", &["regex-lite", "thiserror"]),
+    ("agent/relabel", &["md5", "regex-lite", "thiserror"]),
     (
         "gate/core",
         &[

@@ -181,7 +181,11 @@ impl Translator {
 
     /// Translates a scraped page. `at` is the scrape's time in Unix nanoseconds.
     pub fn translate(&mut self, page: &Page<'_>, at: u64, scrape: &ScrapeStats) -> Translated {
-        self.translate_started(page, page.process_start(), at, scrape)
+        let process_start = match self.start_times {
+            StartTimes::Reported => 0,
+            StartTimes::Synthesized => page.process_start(),
+        };
+        self.translate_started(page, process_start, at, scrape)
     }
 
     /// The same, where the page said before it was changed when its program started.

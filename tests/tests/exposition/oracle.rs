@@ -1,9 +1,6 @@
 //! Prometheus's own parsers, as a process: pages in, what they read out.
 
-use std::io::{BufRead as _, BufReader, Write as _};
-use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
-
-use davy_tests::kit::peers;
+use davy_tests::kit::oracle;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
@@ -110,29 +107,12 @@ pub(super) fn number(bits: &str) -> f64 {
 }
 
 /// The process.
-pub(super) struct Oracle {
-    child: Child,
-    stdin: Option<ChildStdin>,
-    stdout: BufReader<ChildStdout>,
-}
+pub(super) struct Oracle(oracle::Oracle);
 
 impl Oracle {
     /// Builds it unless it is built, and starts it.
     pub(super) fn start() -> Self {
-        let source = peers::sources().join("textparse");
-        let program = peers::go_program("textparse", &source).expect("Prometheus's parsers");
-        let mut child = Command::new(program)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
-            .expect("the oracle starts");
-        let stdin = child.stdin.take();
-        let stdout = BufReader::new(child.stdout.take().expect("a pipe"));
-        Self {
-            child,
-            stdin,
-            stdout,
-        }
+        Self(oracle::Oracle::start("textparse").expect("Prometheus's parsers"))
     }
 
     /// Asks about one page.
@@ -142,7 +122,6 @@ impl Oracle {
 
     /// Asks about many pages at once.
     pub(super) fn ask_all<T: DeserializeOwned>(&mut self, pages: &[(&str, &[u8])]) -> Vec<T> {
-        let stdin = self.stdin.as_mut().expect("a pipe");
         let mut input = Vec::new();
         for (content_type, page) in pages {
             for part in [content_type.as_bytes(), page] {
@@ -150,31 +129,11 @@ impl Oracle {
                 input.extend(part);
             }
         }
-        let stdout = &mut self.stdout;
-        std::thread::scope(|scope| {
-            // A thread, for both pipes may be full.
-            let writer = scope.spawn(move || stdin.write_all(&input));
-            let mut line = String::new();
-            let answers = pages.iter().map(|_| {
-                line.clear();
-                stdout.read_line(&mut line).expect("the oracle answers");
-                serde_json::from_str(&line).unwrap_or_else(|error| panic!("{error}: {line}"))
-            });
-            let answers = answers.collect();
-            writer
-                .join()
-                .expect("no panic")
-                .expect("every page is taken");
-            answers
-        })
-    }
-}
-
-impl Drop for Oracle {
-    fn drop(&mut self) {
-        // It ends with its input; killed too, so that a failed test leaves nothing running.
-        drop(self.stdin.take());
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+        let told = self.0.exchange(&input, pages.len());
+        let lines = told.expect("the oracle answers").into_iter();
+        let answer = |line: String| {
+            serde_json::from_str(&line).unwrap_or_else(|error| panic!("{error}: {line}"))
+        };
+        lines.map(answer).collect()
     }
 }

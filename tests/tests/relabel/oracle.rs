@@ -1,10 +1,8 @@
 //! Prometheus's package of rules, as a process.
 
 use std::collections::BTreeMap;
-use std::io::{BufRead as _, BufReader, Write as _};
-use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 
-use davy_tests::kit::peers;
+use davy_tests::kit::oracle;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -34,29 +32,12 @@ pub(super) struct Letters {
 }
 
 /// The process.
-pub(super) struct Oracle {
-    child: Child,
-    stdin: Option<ChildStdin>,
-    stdout: BufReader<ChildStdout>,
-}
+pub(super) struct Oracle(oracle::Oracle);
 
 impl Oracle {
     /// Builds it unless it is built, and starts it.
     pub(super) fn start() -> Self {
-        let source = peers::sources().join("relabel");
-        let program = peers::go_program("relabel", &source).expect("Prometheus's rules");
-        let mut child = Command::new(program)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
-            .expect("the oracle starts");
-        let stdin = child.stdin.take();
-        let stdout = BufReader::new(child.stdout.take().expect("a pipe"));
-        Self {
-            child,
-            stdin,
-            stdout,
-        }
+        Self(oracle::Oracle::start("relabel").expect("Prometheus's rules"))
     }
 
     /// Asks about lists of rules and their series.
@@ -83,29 +64,8 @@ impl Oracle {
     }
 
     fn exchange(&mut self, asked: &[Value]) -> Vec<String> {
-        let stdin = self.stdin.as_mut().expect("a pipe");
         let input: String = asked.iter().map(|line| format!("{line}\n")).collect();
-        let stdout = &mut self.stdout;
-        std::thread::scope(|scope| {
-            // A thread, for both pipes may be full.
-            let writer = scope.spawn(move || stdin.write_all(input.as_bytes()));
-            let lines = asked.iter().map(|_| {
-                let mut line = String::new();
-                stdout.read_line(&mut line).expect("the oracle answers");
-                line
-            });
-            let lines = lines.collect();
-            writer.join().expect("no panic").expect("all is taken");
-            lines
-        })
-    }
-}
-
-impl Drop for Oracle {
-    fn drop(&mut self) {
-        // It ends with its input; killed too, so that a failed test leaves nothing running.
-        drop(self.stdin.take());
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+        let told = self.0.exchange(input.as_bytes(), asked.len());
+        told.expect("the oracle answers")
     }
 }
