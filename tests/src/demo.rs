@@ -28,8 +28,10 @@ const STABLE_RATE: f64 = RATE * (1.0 - CANARY_WEIGHT);
 const STABLE_INSTANCES: usize = 4;
 /// How long the baseline runs alone, so that the judge learns how its pods vary.
 const HISTORY: Duration = Duration::from_secs(120);
-/// The generator's own lag at P99 beyond which the machine, not the canary, made things slow.
-const LAG_MS_MAX: f64 = 5.0;
+/// The generator's own lag at P99 beyond which the machine, not the canary, made things slow: half
+/// of what a canary may be slower by, a tenth of 230 ms. Clients see it in both arms alike, and the
+/// gate not at all, since apps measure themselves.
+const LAG_MS_MAX: f64 = 11.5;
 /// Group of the stable instances, and of the canary, in the load's tallies.
 const STABLE: usize = 0;
 const CANARY: usize = 1;
