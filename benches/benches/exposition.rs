@@ -6,6 +6,7 @@ use std::hint::black_box;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use davy_agent_core::exposition::{Options, parse};
+use davy_agent_core::template::Template;
 use davy_agent_core::translate::{Identity, ScrapeStats, Translator};
 use prometheus_parse::Scrape;
 
@@ -57,7 +58,7 @@ fn exposition(criterion: &mut Criterion) {
     }
 }
 
-/// `cold`: parsed, translated and encoded with nothing kept from the page before.
+/// `cold`: a target's first page, to the encoded request and what is kept for the next.
 fn protobuf(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("exposition/etcd, protobuf");
     group.throughput(Throughput::Bytes(PROTOBUF.len() as u64));
@@ -69,10 +70,11 @@ fn protobuf(criterion: &mut Criterion) {
     });
     group.bench_function("protobuf, cold", |bencher| {
         bencher.iter(|| {
-            let mut translator = Translator::new(Identity::default());
-            let page = parse(black_box(PROTOBUF), PROTOBUF_TYPE, &Options::LENIENT);
-            let translated = page.map(|page| translator.translate(&page, AT, &SCRAPE));
-            let items = translated.map(|translated| translated.payload.items);
+            let mut template = Template::new(Identity::default());
+            let page = black_box(PROTOBUF);
+            let options = Options::LENIENT;
+            let scraped = template.translate(page, PROTOBUF_TYPE, &options, AT, &SCRAPE);
+            let items = scraped.map(|scraped| scraped.payload.items);
             assert!(items.is_ok_and(|items| items > 100));
         });
     });

@@ -19,7 +19,7 @@ const PAGES: [(&str, &str); 3] = [
     ("moving", "the same, 1 % come and go each scrape"),
     ("goapp", "`goapp.prom`, a small Go program's page"),
 ];
-const PATHS: [&str; 2] = ["steady", "slow"];
+const PATHS: [&str; 4] = ["steady", "slow", "parse", "cold"];
 
 fn main() -> anyhow::Result<()> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -30,7 +30,8 @@ fn main() -> anyhow::Result<()> {
 }
 
 fn table() -> anyhow::Result<()> {
-    println!("| instructions a sample | steady | slow path |\n|---|---|---|");
+    println!("| instructions a sample | steady | slow path | its parse | cold |");
+    println!("|---|---|---|---|---|");
     for (page, what) in PAGES {
         let samples = ring_of(page)?.samples() as u64;
         let each = PATHS.map(|path| {
@@ -38,8 +39,11 @@ fn table() -> anyhow::Result<()> {
             let between = (SCRAPES[1] - SCRAPES[0]) as u64;
             anyhow::Ok((more? - few?) / (between * samples))
         });
-        let [steady, slow] = each;
-        println!("| {what} | {} | {} |", steady?, slow?);
+        let [steady, slow, parse, cold] = each;
+        println!(
+            "| {what} | {} | {} | {} | {} |",
+            steady?, slow?, parse?, cold?
+        );
     }
     Ok(())
 }
@@ -83,6 +87,12 @@ fn scrape(ring: &Ring, path: &str, scrapes: usize) -> anyhow::Result<()> {
             "slow" => {
                 let page = parse(page, None, &Options::LENIENT)?;
                 translator.translate(&page, at, &stats).payload.items
+            }
+            "parse" => parse(page, None, &Options::LENIENT)?.samples.len() as u64,
+            "cold" => {
+                let mut template = Template::new(Identity::default());
+                let scraped = template.translate(page, None, &Options::LENIENT, at, &stats)?;
+                scraped.payload.items
             }
             other => bail!("no path {other}"),
         };

@@ -17,6 +17,7 @@
 use std::borrow::Cow;
 
 use number::Spelling;
+use page::Builder;
 pub(crate) use relabeled::Counts;
 
 pub use error::{LineError, PageError, Piece, Reason};
@@ -126,9 +127,13 @@ impl<'a> Page<'a> {
     /// Returns samples of one family in runs of equal labels and timestamp: in a histogram's or
     /// summary's family a run is, on an orderly page, one point.
     pub(crate) fn runs<'s>(&'s self, samples: &'s [Sample]) -> impl Iterator<Item = &'s [Sample]> {
-        samples.chunk_by(|a, b| {
-            a.time_unix_nano == b.time_unix_nano && self.labels(a) == self.labels(b)
-        })
+        samples.chunk_by(|a, b| a.time_unix_nano == b.time_unix_nano && self.are_alike(a, b))
+    }
+
+    /// Returns whether two samples have the same labels.
+    pub(crate) fn are_alike(&self, a: &Sample, b: &Sample) -> bool {
+        (a.first_label, a.end_label) == (b.first_label, b.end_label)
+            || self.labels(a) == self.labels(b)
     }
 
     /// Returns the family of a sample.
@@ -250,6 +255,9 @@ pub struct Sample {
     pub time_unix_nano: Option<u64>,
     /// The line or message it stands in, from 1.
     pub line: u32,
+    /// Where its line begins in the text that was read; and its value, when that ends the line.
+    pub(crate) line_at: u32,
+    pub(crate) value_at: Option<u32>,
     first_label: u32,
     end_label: u32,
     exemplar: Option<u32>,
@@ -330,17 +338,50 @@ pub fn parse<'a>(
     Ok(page)
 }
 
-/// Reads a part of a page, leniently: lines of a text, or messages; says whether `# EOF` was among
-/// them, which it need not be.
-pub(crate) fn parse_part<'a>(
-    bytes: &'a [u8],
-    format: Format,
-    options: &Options,
-) -> Result<(Page<'a>, bool), PageError> {
-    match format {
-        Format::OpenMetrics | Format::Text => reader::read_part(bytes, format, options),
-        Format::Protobuf => Ok((protobuf::read(bytes, options)?, false)),
+/// Reads parts of a page one after the other, in the same memory.
+#[derive(Debug)]
+pub(crate) struct Parts<'a>(Builder<'a>);
+
+/// A part of a page: lines of a text, or messages.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Part<'p, 'a> {
+    pub(crate) page: &'p Page<'a>,
+    /// Lines; messages are none.
+    pub(crate) lines: u32,
+    /// Whether `# EOF` was among them, which it need not be.
+    pub(crate) has_end: bool,
+}
+
+impl<'a> Parts<'a> {
+    /// Expects parts of up to so many bytes.
+    pub(crate) fn new(format: Format, options: &Options, bytes: usize) -> Self {
+        Self(Builder::new(format, options, bytes))
     }
+
+    /// Reads a part, leniently.
+    pub(crate) fn read(&mut self, bytes: &'a [u8]) -> Result<Part<'_, 'a>, PageError> {
+        let Self(builder) = self;
+        builder.clear();
+        let (lines, has_end) = match builder.page.format {
+            Format::OpenMetrics | Format::Text => reader::read_lines(builder, bytes)?,
+            Format::Protobuf => {
+                protobuf::read_messages(builder, bytes)?;
+                (0, false)
+            }
+        };
+        builder.finish().map_err(PageError::Line)?;
+        Ok(Part {
+            page: &builder.page,
+            lines,
+            has_end,
+        })
+    }
+}
+
+/// Returns the number that a text begins with, when it is a plain one, and its length.
+#[inline]
+pub(crate) fn plain_number(text: &[u8]) -> Option<(f64, usize)> {
+    number::plain(text)
 }
 
 /// Returns the value of a number as lenient reading takes it.

@@ -20,4 +20,6 @@ pub mod lines;
 pub mod offsets;
 pub mod record;
 
+mod same;
+
 pub use davy_relabel as relabel;

@@ -53,7 +53,6 @@ mod names;
 mod number;
 mod plain;
 mod resync;
-mod same;
 mod segment;
 mod split;
 #[cfg(test)]

@@ -137,6 +137,15 @@ pub enum Role {
 }
 
 impl Role {
+    /// Returns the label that holds the bound.
+    pub(crate) fn key(self) -> Option<&'static str> {
+        match self {
+            Self::Bucket => Some("le"),
+            Self::Quantile => Some("quantile"),
+            _ => None,
+        }
+    }
+
     /// Returns what stands between the family's name and the OTLP metric's name.
     pub fn suffix(self) -> &'static str {
         match self {

@@ -5,19 +5,27 @@
 
 use std::borrow::Cow;
 
+use memchr::{memchr, memchr2};
+
 use super::family::Format;
 use super::number::{self, Spelling};
 use super::{Label, Limits, Reason};
 
-/// The bytes of a label name; a metric name has the colon too.
-const IDENTIFIER: [bool; 256] = {
-    let mut table = [false; 256];
+/// A byte of a label's name, and one of a metric's, which has the colon too.
+const OF_LABEL: u8 = 1;
+const OF_METRIC: u8 = 2;
+/// Which names have a byte.
+const IDENTIFIER: [u8; 256] = {
+    let mut table = [0; 256];
     let mut byte = 0;
     while byte < 128 {
         let c = byte as u8;
-        table[byte] = c.is_ascii_alphanumeric() || c == b'_';
+        if c.is_ascii_alphanumeric() || c == b'_' {
+            table[byte] = OF_LABEL | OF_METRIC;
+        }
         byte += 1;
     }
+    table[b':' as usize] = OF_METRIC;
     table
 };
 
@@ -50,9 +58,22 @@ impl Rules {
 #[derive(Debug)]
 pub(crate) struct RawSample<'a> {
     pub(crate) name: Cow<'a, str>,
+    /// The text of its labels before the last one, when the name stands before the braces.
+    pub(crate) before_last: Option<&'a str>,
     pub(crate) value: f64,
+    /// Bytes of the value, when it ends the line and another one could stand there.
+    pub(crate) value_bytes: Option<usize>,
     pub(crate) timestamp: Option<&'a str>,
     pub(crate) exemplar: Option<RawExemplar<'a>>,
+}
+
+/// What stands in braces beside labels.
+#[derive(Debug)]
+struct Braces<'a> {
+    /// The metric's name.
+    name: Option<Cow<'a, str>>,
+    /// The text before the last label, and its comma.
+    before_last: &'a str,
 }
 
 /// An exemplar in pieces; its labels follow the sample's in the caller's arena.
@@ -144,9 +165,9 @@ impl<'a> Cursor<'a> {
         self.slice(from)
     }
 
-    fn identifier(&mut self, colon: bool) -> Result<&'a str, Reason> {
+    fn identifier(&mut self, of: u8) -> Result<&'a str, Reason> {
         let rest = self.text.as_bytes().get(self.at..).unwrap_or_default();
-        let allowed = |byte: &u8| IDENTIFIER[usize::from(*byte)] || (*byte == b':' && colon);
+        let allowed = |byte: &u8| IDENTIFIER[usize::from(*byte)] & of != 0;
         let length = rest
             .iter()
             .position(|byte| !allowed(byte))
@@ -163,7 +184,7 @@ impl<'a> Cursor<'a> {
     pub(crate) fn metric_name(&mut self) -> Result<Cow<'a, str>, Reason> {
         match self.peek() {
             Some(b'"') => self.quoted(),
-            _ => self.identifier(true).map(Cow::Borrowed),
+            _ => self.identifier(OF_METRIC).map(Cow::Borrowed),
         }
     }
 
@@ -172,8 +193,7 @@ impl<'a> Cursor<'a> {
         self.at += 1;
         let from = self.at;
         let rest = self.text.as_bytes().get(from..).unwrap_or_default();
-        let ends = |byte: &u8| *byte == b'"' || *byte == b'\\';
-        let length = rest.iter().position(ends).ok_or(Reason::UnclosedQuote)?;
+        let length = memchr2(b'"', b'\\', rest).ok_or(Reason::UnclosedQuote)?;
         self.at += length;
         if self.peek() == Some(b'\\') {
             return self.quoted_with_escapes(from);
@@ -198,14 +218,16 @@ impl<'a> Cursor<'a> {
         Err(Reason::UnclosedQuote)
     }
 
-    /// Takes `{…}`, pushing its labels; returns the metric name when it stands within.
+    /// Takes `{…}`, pushing its labels.
     fn label_set(
         &mut self,
         labels: &mut Vec<Label<'a>>,
         limits: &Limits,
-    ) -> Result<Option<Cow<'a, str>>, Reason> {
+    ) -> Result<Braces<'a>, Reason> {
         self.at += 1;
         let (first, mut name) = (labels.len(), None);
+        let (from, mut to) = (self.at, self.at);
+        let mut behind = self.at;
         // The grammar has the name first; anywhere is as clear, and Prometheus takes it.
         let strict = self.rules.strict;
         let may_be_name = |labels: &Vec<Label<'a>>| labels.len() == first || !strict;
@@ -221,7 +243,10 @@ impl<'a> Cursor<'a> {
             let quoted = self.peek() == Some(b'"');
             let key = match self.peek() {
                 Some(b'"') => self.quoted()?,
-                Some(_) => Cow::Borrowed(self.identifier(false).map_err(|_| Reason::BadLabelName)?),
+                Some(_) => Cow::Borrowed(
+                    self.identifier(OF_LABEL)
+                        .map_err(|_| Reason::BadLabelName)?,
+                ),
                 None => return Err(Reason::UnclosedBraces),
             };
             self.optional_blanks()?;
@@ -233,6 +258,7 @@ impl<'a> Cursor<'a> {
                 let value = self.quoted()?;
                 within(&key, &value, labels.len() - first, limits)?;
                 labels.push(Label { name: key, value });
+                (to, behind) = (behind, self.at);
             } else if quoted && name.is_none() && !key.is_empty() && may_be_name(labels) {
                 name = Some(key);
             } else {
@@ -244,7 +270,10 @@ impl<'a> Cursor<'a> {
             }
         }
         match self.eat(b'}') {
-            true => Ok(name),
+            true => Ok(Braces {
+                name,
+                before_last: self.text.get(from..to).unwrap_or_default(),
+            }),
             false if self.is_done() => Err(Reason::UnclosedBraces),
             false => Err(Reason::BadLabelSet),
         }
@@ -262,18 +291,20 @@ impl<'a> Cursor<'a> {
     ) -> Result<RawSample<'a>, Reason> {
         let mut name = match self.peek() {
             Some(b'{') => None,
-            _ => Some(Cow::Borrowed(self.identifier(true)?)),
+            _ => Some(Cow::Borrowed(self.identifier(OF_METRIC)?)),
         };
+        let mut before_last = None;
         let blanks = self.blanks();
         if self.peek() == Some(b'{') {
             if blanks && self.rules.single_spaces() {
                 return Err(Reason::NotOneSpace);
             }
             let inner = self.label_set(labels, limits)?;
-            if name.is_some() && inner.is_some() {
+            if name.is_some() && inner.name.is_some() {
                 return Err(Reason::TwoNames);
             }
-            name = name.or(inner);
+            before_last = name.is_some().then_some(inner.before_last);
+            name = name.or(inner.name);
             self.between_labels_and_value()?;
         } else if !blanks && !self.value_stands_apart() {
             return Err(Reason::BadName);
@@ -285,11 +316,18 @@ impl<'a> Cursor<'a> {
             }
         }
         let name = name.ok_or(Reason::MissingName)?;
+        let from = self.at;
         let value = self.value()?;
+        // Where the value stands apart by its sign alone, another one would be of the name.
+        let before = self.text.as_bytes().get(from.wrapping_sub(1));
+        let is_last = self.is_done() && matches!(before, Some(b' ' | b'\t' | b'}'));
+        let value_bytes = is_last.then_some(self.at - from);
         let (timestamp, exemplar) = self.tail(labels, limits)?;
         Ok(RawSample {
             name,
+            before_last,
             value,
+            value_bytes,
             timestamp,
             exemplar,
         })
@@ -339,7 +377,7 @@ impl<'a> Cursor<'a> {
                 Reason::BadExemplar
             }
         };
-        if self.label_set(labels, limits).map_err(bad)?.is_some() {
+        if self.label_set(labels, limits).map_err(bad)?.name.is_some() {
             return Err(Reason::BadExemplar);
         }
         self.separator()?;
@@ -408,7 +446,7 @@ fn within(name: &str, value: &str, before: usize, limits: &Limits) -> Result<(),
 pub(crate) fn unescape(raw: &str, quotes: bool, rules: Rules) -> Result<String, Reason> {
     let mut text = String::with_capacity(raw.len());
     let mut rest = raw;
-    while let Some(at) = memchr::memchr(b'\\', rest.as_bytes()) {
+    while let Some(at) = memchr(b'\\', rest.as_bytes()) {
         text.push_str(rest.get(..at).unwrap_or_default());
         let after = rest.get(at + 1..).unwrap_or_default();
         let known = match after.as_bytes().first() {

@@ -1,10 +1,19 @@
 //! Numbers of a page: exact `f64` values and timestamps in Unix nanoseconds.
 //!
-//! Most samples of a Go program are small integers, so these are read digit by digit; the rest
+//! Go prints `3690`, `0.000367619` and `1.2345678e+07`: a whole number of up to 2⁵³ and a power of
+//! ten of up to 10²², both exact as `f64`, so that one multiplication or division rounds once, as
+//! exact parsing does (Clinger, "How to read floating point numbers accurately", 1990). The rest
 //! goes to Eisel–Lemire. Both give the nearest `f64`, as Go's `strconv.ParseFloat` does.
 
 /// Digits that always fit a `u64`: 10^19 − 1 < 2^64.
 const FAST_DIGITS_MAX: usize = 19;
+/// The powers of ten that an `f64` holds exactly.
+const POWERS: [f64; 23] = [
+    1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15, 1e16,
+    1e17, 1e18, 1e19, 1e20, 1e21, 1e22,
+];
+/// The largest whole number below which all are exact as `f64`.
+const EXACT_MAX: u64 = 1 << 53;
 
 /// Which spellings of a number are allowed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -19,9 +28,10 @@ pub(crate) enum Spelling {
 /// Returns the value of a number, or `None` when it is not one or beyond the range of `f64`.
 pub(crate) fn float(text: &str, spelling: Spelling) -> Option<f64> {
     let bytes = text.as_bytes();
-    if let Some(integer) = small_integer(bytes) {
-        // The cast rounds to nearest, ties to even, as parsing would.
-        return Some(integer as f64);
+    if let Some((value, length)) = plain(bytes)
+        && length == bytes.len()
+    {
+        return Some(value);
     }
     if spelling == Spelling::Go && memchr::memchr(b'_', bytes).is_some() {
         return float(&without_underscores(text)?, spelling);
@@ -36,6 +46,71 @@ pub(crate) fn float(text: &str, spelling: Spelling) -> Option<f64> {
         _ => special(digits, digits.len() != text.len())?,
     };
     Some(if negative { -magnitude } else { magnitude })
+}
+
+/// Returns the number at the start of `text` and the bytes it takes, when it is written as Go does
+/// and short enough to be exact; what follows it is the caller's to look at.
+#[inline]
+pub(super) fn plain(text: &[u8]) -> Option<(f64, usize)> {
+    let (mantissa, length) = digits(text, 0);
+    match text.get(length) {
+        Some(b'.' | b'e') if length > 0 => decimal(text, mantissa, length),
+        // The cast rounds to nearest, ties to even, as parsing would.
+        _ => (1..=FAST_DIGITS_MAX)
+            .contains(&length)
+            .then_some((mantissa as f64, length)),
+    }
+}
+
+/// Reads on after the digits before the point.
+#[inline]
+fn decimal(text: &[u8], mantissa: u64, length: usize) -> Option<(f64, usize)> {
+    let (mut mantissa, mut at, mut exponent, mut count) = (mantissa, length, 0i32, length);
+    if text.get(at) == Some(&b'.') {
+        let (value, end) = digits(text.get(at + 1..)?, mantissa);
+        (mantissa, at, count) = (value, at + 1 + end, count + end);
+        exponent = -(end as i32);
+        if end == 0 {
+            return None;
+        }
+    }
+    if count > FAST_DIGITS_MAX || mantissa > EXACT_MAX {
+        return None;
+    }
+    if text.get(at) == Some(&b'e') {
+        let sign = text.get(at + 1)?;
+        let (power, end) = digits(text.get(at + 2..)?, 0);
+        if !matches!(sign, b'+' | b'-') || !(1..=3).contains(&end) {
+            return None;
+        }
+        let power = power as i32;
+        exponent += if *sign == b'-' { -power } else { power };
+        at += 2 + end;
+    }
+    let power = POWERS.get(exponent.unsigned_abs() as usize)?;
+    let mantissa = mantissa as f64;
+    let value = if exponent < 0 {
+        mantissa / power
+    } else {
+        mantissa * power
+    };
+    Some((value, at))
+}
+
+/// Reads digits onto `value`; returns the number, wrapped around when there are too many, and how
+/// many digits there were.
+#[inline]
+fn digits(text: &[u8], mut value: u64) -> (u64, usize) {
+    let mut length = 0;
+    for byte in text {
+        let digit = byte.wrapping_sub(b'0');
+        if digit > 9 {
+            break;
+        }
+        value = value.wrapping_mul(10).wrapping_add(u64::from(digit));
+        length += 1;
+    }
+    (value, length)
 }
 
 fn small_integer(bytes: &[u8]) -> Option<u64> {

@@ -8,6 +8,7 @@ use super::line::RawSample;
 use super::number;
 use super::{Exemplar, Family, Label, LineError, Options, Page, Reason, Sample, Tally, limits};
 
+mod again;
 mod order;
 mod wire;
 
@@ -29,6 +30,8 @@ pub(crate) struct Builder<'a> {
     /// labels and [`rank`]: pages of client libraries do, and such a page has no duplicates.
     in_order: bool,
     last: Option<Last<'a>>,
+    /// The labels of the bucket or quantile before.
+    shared: Option<again::Shared<'a>>,
     /// A second HELP of a name, for the second TYPE that may follow it.
     second_help: Option<(Cow<'a, str>, Cow<'a, str>)>,
     out_of_order: bool,
@@ -50,12 +53,30 @@ struct State {
     left: bool,
 }
 
+/// Where a line stands, and its end.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Place {
+    /// Its number, from 1.
+    pub(crate) line: u32,
+    /// Its first byte.
+    pub(crate) at: u32,
+    /// Its line feed, when nothing but a line feed ends it.
+    pub(crate) end: Option<u32>,
+}
+
 /// Where the line before went; most lines go to the same place.
 #[derive(Debug)]
 struct Last<'a> {
     name: Cow<'a, str>,
     family: u32,
     role: Role,
+}
+
+impl Place {
+    /// Returns where the value stands that ends the line and has so many bytes.
+    fn value_at(&self, bytes: Option<usize>) -> Option<u32> {
+        self.end?.checked_sub(bytes? as u32)
+    }
 }
 
 impl<'a> Builder<'a> {
@@ -78,9 +99,26 @@ impl<'a> Builder<'a> {
             states: Vec::with_capacity(expected / 4),
             in_order: true,
             last: None,
+            shared: None,
             second_help: None,
             out_of_order: false,
         }
+    }
+
+    /// Forgets what was read, and keeps its memory for another page of the format.
+    pub(crate) fn clear(&mut self) {
+        let page = &mut self.page;
+        page.families.clear();
+        page.samples.clear();
+        page.labels.clear();
+        page.exemplars.clear();
+        page.natives.clear();
+        (page.tally, page.relabeled) = (Tally::default(), None);
+        self.names.clear();
+        self.states.clear();
+        self.in_order = true;
+        self.out_of_order = false;
+        (self.last, self.shared, self.second_help) = (None, None, None);
     }
 
     pub(crate) fn labels(&mut self) -> &mut Vec<Label<'a>> {
@@ -297,7 +335,7 @@ impl<'a> Builder<'a> {
         &mut self,
         raw: RawSample<'a>,
         first_label: usize,
-        line: u32,
+        place: Place,
     ) -> Result<(), Reason> {
         if raw.name.len() > self.options.limits.name_bytes {
             return Err(Reason::NameTooLong);
@@ -308,7 +346,20 @@ impl<'a> Builder<'a> {
             .map_or(self.page.labels.len(), |e| e.first_label);
         let (family, role) = self.place(raw.name)?;
         let time_unix_nano = self.time(raw.timestamp)?;
+        let last = self.page.labels.get(exemplar_labels.wrapping_sub(1));
+        let is_last = role
+            .key()
+            .is_some_and(|key| last.is_some_and(|last| last.name == key));
+        let shared = raw.before_last.filter(|_| is_last);
         let (end_label, bound) = self.own_labels(first_label, exemplar_labels, role)?;
+        if let Some(text) = shared {
+            self.shared = Some(again::Shared {
+                text,
+                family,
+                first_label: first_label as u32,
+                end_label: end_label as u32,
+            });
+        }
         let exemplar = match raw.exemplar {
             Some(raw) => {
                 let time = raw.timestamp.map(|text| self.any_time(text)).transpose()?;
@@ -333,7 +384,9 @@ impl<'a> Builder<'a> {
             bound,
             value: raw.value,
             time_unix_nano,
-            line,
+            line: place.line,
+            line_at: place.at,
+            value_at: place.value_at(raw.value_bytes),
             first_label: first_label as u32,
             end_label: end_label as u32,
             exemplar,
@@ -365,12 +418,7 @@ impl<'a> Builder<'a> {
         }
         let mut end = to;
         let mut bound = 0.0;
-        let key = match role {
-            Role::Bucket => Some("le"),
-            Role::Quantile => Some("quantile"),
-            _ => None,
-        };
-        if let Some(key) = key {
+        if let Some(key) = role.key() {
             let at = labels.iter().rposition(|label| label.name == key);
             let at = from + at.ok_or(Reason::BoundMissing)?;
             let removed = self.page.labels.remove(at);
@@ -413,7 +461,7 @@ impl<'a> Builder<'a> {
     }
 
     /// Removes duplicates and groups the samples by family.
-    pub(crate) fn finish(mut self) -> Result<Page<'a>, LineError> {
+    pub(crate) fn finish(&mut self) -> Result<(), LineError> {
         if !self.in_order {
             self.drop_duplicates()?;
         }
@@ -421,7 +469,6 @@ impl<'a> Builder<'a> {
             self.page.samples.sort_by_key(|sample| sample.family);
             self.page.natives.sort_by_key(|native| native.family);
         }
-        limits::check(&self.page, &self.options.limits.series)?;
-        Ok(self.page)
+        limits::check(&self.page, &self.options.limits.series)
     }
 }

@@ -23,22 +23,32 @@ mod native;
 /// Reads a page.
 pub(crate) fn read<'a>(bytes: &'a [u8], options: &Options) -> Result<Page<'a>, PageError> {
     let mut builder = Builder::new(Format::Protobuf, options, bytes.len());
+    read_messages(&mut builder, bytes)?;
+    builder.finish().map_err(PageError::Line)?;
+    Ok(builder.page)
+}
+
+/// Reads messages.
+pub(crate) fn read_messages<'a>(
+    builder: &mut Builder<'a>,
+    bytes: &'a [u8],
+) -> Result<(), PageError> {
     let (mut at, mut number) = (0, 0);
     while at < bytes.len() {
         number += 1;
         if !builder.has_room() {
-            let limit = options.limits.samples;
+            let limit = builder.options.limits.samples;
             return Err(PageError::TooManySamples { limit });
         }
         let start = at;
         let error = |reason| Format::Protobuf.error(number, within(reason, start));
         let message = frame(bytes, at).map_err(|reason| PageError::Line(error(reason)))?;
         at = message.offset + message.bytes.len();
-        if let Err(reason) = family(&mut builder, message, number) {
-            refuse(&mut builder, error(reason))?;
+        if let Err(reason) = family(builder, message, number) {
+            refuse(builder, error(reason))?;
         }
     }
-    builder.finish().map_err(PageError::Line)
+    Ok(())
 }
 
 /// Counts the bytes of an error from where its message begins, at its length: how many stand before
@@ -219,21 +229,44 @@ fn time(milliseconds: i64) -> Result<Option<u64>, Reason> {
 }
 
 fn label<'a>(builder: &mut Builder<'a>, first: usize, message: Message<'a>) -> Result<(), Reason> {
-    let (mut name, mut value) = ("", "");
-    for field in message.fields() {
-        let field = field?;
-        match field.number {
-            1 => name = text(&field)?,
-            2 => value = text(&field)?,
-            _ => {}
+    let (name, value) = match pair_of_texts(message.bytes) {
+        Some(pair) => pair,
+        None => {
+            let (mut name, mut value) = ("", "");
+            for field in message.fields() {
+                let field = field?;
+                match field.number {
+                    1 => name = text(&field)?,
+                    2 => value = text(&field)?,
+                    _ => {}
+                }
+            }
+            (name, value)
         }
-    }
+    };
     // An empty value is no label; left out here, so that it takes no memory.
     if value.is_empty() {
         return Ok(());
     }
     let (name, value) = (Cow::Borrowed(name), Cow::Borrowed(value));
     builder.wire_label(first, Label { name, value })
+}
+
+/// Returns the fields 1 and 2 of a message of two short texts, as every client library writes it.
+fn pair_of_texts(message: &[u8]) -> Option<(&str, &str)> {
+    // Tags and short lengths are ASCII: the message as a whole is a text when both are.
+    let text = std::str::from_utf8(message).ok()?;
+    let [0x0a, name_length, ..] = *message else {
+        return None;
+    };
+    let name_end = 2 + usize::from(name_length);
+    let [0x12, value_length, ..] = *message.get(name_end..)? else {
+        return None;
+    };
+    let value_end = name_end + 2 + usize::from(value_length);
+    let is_whole = name_length.max(value_length) < 0x80 && value_end == message.len();
+    let (name, value) = (text.get(2..name_end)?, text.get(name_end + 2..)?);
+    is_whole.then_some((name, value))
 }
 
 fn single<'a>(

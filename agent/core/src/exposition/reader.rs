@@ -6,7 +6,7 @@ use memchr::memchr;
 
 use super::family::{Format, Kind};
 use super::line::{Cursor, Rules, unescape};
-use super::page::Builder;
+use super::page::{Builder, Place};
 use super::{LineError, Options, Page, PageError, Reason};
 
 /// U+FEFF, with which some editors and servers begin a text.
@@ -25,31 +25,22 @@ pub(crate) fn read<'a>(
     format: Format,
     options: &Options,
 ) -> Result<Page<'a>, PageError> {
-    let (mut builder, lines, eof) = read_lines(bytes, format, options)?;
+    let mut builder = Builder::new(format, options, bytes.len());
+    let (lines, eof) = read_lines(&mut builder, bytes)?;
     if !eof && format == Format::OpenMetrics {
         // The page was cut short; a reader that is lenient keeps what there is, and says so.
         refuse(&mut builder, format.error(lines.max(1), Reason::NoEof))?;
     }
-    builder.finish().map_err(PageError::Line)
-}
-
-/// Reads a part of a page; says whether `# EOF` stood in it.
-pub(crate) fn read_part<'a>(
-    bytes: &'a [u8],
-    format: Format,
-    options: &Options,
-) -> Result<(Page<'a>, bool), PageError> {
-    let (builder, _, eof) = read_lines(bytes, format, options)?;
-    let page = builder.finish().map_err(PageError::Line)?;
-    Ok((page, eof))
+    builder.finish().map_err(PageError::Line)?;
+    Ok(builder.page)
 }
 
 /// Reads lines; returns their number, and whether `# EOF` was among them.
-fn read_lines<'a>(
+pub(crate) fn read_lines<'a>(
+    builder: &mut Builder<'a>,
     bytes: &'a [u8],
-    format: Format,
-    options: &Options,
-) -> Result<(Builder<'a>, u32, bool), PageError> {
+) -> Result<(u32, bool), PageError> {
+    let (format, options) = (builder.page.format, builder.options);
     let rules = Rules {
         format,
         strict: options.strict,
@@ -58,12 +49,12 @@ fn read_lines<'a>(
         Some(rest) if !options.strict => rest,
         _ => bytes,
     };
-    let mut builder = Builder::new(format, options, bytes.len());
     // Checked once for the whole page; only a page that isn't UTF-8 is checked line by line.
     let text = std::str::from_utf8(bytes).ok();
     let (mut at, mut number, mut eof) = (0usize, 0u32, false);
     while at < bytes.len() {
         number += 1;
+        let from = at;
         let rest = bytes.get(at..).unwrap_or_default();
         let length = memchr(b'\n', rest);
         let end = at + length.unwrap_or(rest.len());
@@ -83,8 +74,15 @@ fn read_lines<'a>(
         let seen = match line {
             Some("") if eof && !options.strict => continue,
             _ if eof => Err(Reason::TrailingEof),
-            Some(line) => ending(line, length.is_some(), rules)
-                .and_then(|line| read_line(&mut builder, line, rules, number)),
+            Some(line) => ending(line, length.is_some(), rules).and_then(|plain| {
+                let is_plain = length.is_some() && plain.len() == line.len();
+                let place = Place {
+                    line: number,
+                    at: from as u32,
+                    end: is_plain.then_some(end as u32),
+                };
+                read_line(builder, plain, rules, place)
+            }),
             None => Err(Reason::BadUtf8),
         };
         match seen {
@@ -92,11 +90,11 @@ fn read_lines<'a>(
             Ok(Seen::Other) => {}
             Err(reason) => {
                 builder.labels().truncate(first_label);
-                refuse(&mut builder, format.error(number, reason))?;
+                refuse(builder, format.error(number, reason))?;
             }
         }
     }
-    Ok((builder, number, eof))
+    Ok((number, eof))
 }
 
 /// Counts a bad line, or fails the page when the line breaks a limit or `--strict` is asked.
@@ -142,8 +140,11 @@ fn read_line<'a>(
     builder: &mut Builder<'a>,
     line: &'a str,
     rules: Rules,
-    number: u32,
+    place: Place,
 ) -> Result<Seen, Reason> {
+    if !rules.strict && builder.again(line, place) {
+        return Ok(Seen::Other);
+    }
     let exact = rules.strict && rules.format == Format::OpenMetrics;
     let line = if exact {
         line
@@ -159,7 +160,7 @@ fn read_line<'a>(
             let limits = builder.options.limits;
             let first_label = builder.labels().len();
             let raw = cursor.sample(builder.labels(), &limits)?;
-            builder.sample(raw, first_label, number)?;
+            builder.sample(raw, first_label, place)?;
             Ok(Seen::Other)
         }
     }

@@ -298,6 +298,8 @@ impl<'r> Built<'r> {
             value: sample.value,
             time_unix_nano: sample.time_unix_nano,
             line: sample.line,
+            line_at: sample.line_at,
+            value_at: sample.value_at,
             first_label,
             end_label,
             exemplar,

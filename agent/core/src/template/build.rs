@@ -1,14 +1,14 @@
 //! Making a part of a page into a segment and its encoded block.
 
-use memchr::memrchr;
+use memchr::{memchr, memchr_iter};
 use prost::encoding;
 
-use crate::exposition::{Format, Kind, Label, Options, Page, Sample, parse_part};
+use crate::exposition::{Format, Kind, Label, Options, Page, Part, Parts, Sample};
+use crate::series::points_of;
 use crate::translate::{self, Identity, convert_samples, own_scope};
 
 use super::block;
 use super::message;
-use super::number;
 use super::plain::{Block, Hole, Samples};
 use super::segment::{Counts, Named, Op, Role, Segment, Unit};
 use super::wire;
@@ -41,25 +41,25 @@ pub(super) struct Built {
 }
 
 /// Reads and encodes a part whose first line describes `name`.
-pub(super) fn build(
-    text: &[u8],
+pub(super) fn build<'t>(
+    parts: &mut Parts<'t>,
+    text: &'t [u8],
     name: Option<&[u8]>,
     context: &Context<'_>,
 ) -> Result<Built, Unfit> {
-    let part = parse_part(text, context.format, context.options);
-    let (page, has_end) = part.map_err(|_| Unfit)?;
+    let part = parts.read(text).map_err(|_| Unfit)?;
+    let Part { page, lines, .. } = part;
     let marked = page.has_time(MARK);
-    if has_end || marked {
+    if part.has_end || marked {
         return Err(Unfit);
     }
     let is_wire = context.format == Format::Protobuf;
     let (_, message) = message::frame(text).filter(|_| is_wire).unwrap_or_default();
-    let lines = if is_wire { vec![0] } else { line_starts(text) };
     let values = match is_wire {
-        true => message::values(&page, message),
-        false => values(&page, text, &lines),
+        true => message::values(page, message),
+        false => page.samples.iter().map(|sample| sample.value_at).collect(),
     };
-    let mut draft = Draft::new(&page, context);
+    let mut draft = Draft::new(page, context);
     draft.families(&values)?;
     let Draft {
         block,
@@ -74,15 +74,13 @@ pub(super) fn build(
     if !is_sure && block::has_duplicates(&block.bytes) {
         return Err(Unfit);
     }
-    let points: usize = block::metrics(&block.bytes)
-        .map(|m| m.points().count())
-        .sum();
+    let points = block.points;
     let (ops, literals, units) = match is_wire {
         true => {
             let (ops, literals) = message::program(message, &block.holes).ok_or(Unfit)?;
             (ops, literals, Vec::new())
         }
-        false => program(text, &lines, &block.holes),
+        false => program(text, &block.holes, points),
     };
     let tally = page.tally.clone();
     let is_whole = notes == translate::Notes::default() && tally == Default::default();
@@ -98,7 +96,7 @@ pub(super) fn build(
     });
     let counts = Counts {
         families: page.families.len(),
-        lines: lines.len() as u32,
+        lines: if is_wire { 1 } else { lines },
         points,
         samples: page.counts().kept,
         read: page.samples.len() + tally.duplicates as usize,
@@ -139,47 +137,17 @@ pub(super) fn stands_alone(built: &Built, text: &[u8], format: Format) -> bool {
             let header = segment.ops.first().filter(|op| op.role == Role::Text);
             let header = header.map_or(0, |op| op.literal as usize);
             let header = text.get(..header).unwrap_or_default();
-            let is_typed = header
-                .split(|byte| *byte == b'\n')
-                .any(|line| line.starts_with(b"# TYPE "));
+            let ends = memchr_iter(b'\n', header).map(|end| end + 1);
+            let mut lines = std::iter::once(0).chain(ends);
+            let is_typed = lines.any(|at| {
+                let line = header.get(at..).unwrap_or_default();
+                line.starts_with(b"# TYPE ")
+            });
             let is_one = others.iter().all(|other| other.name == family.name);
             let has_type = is_typed && segment.counts.tally.bad_lines == 0;
             is_one && (has_type || family.kind != Kind::Unknown)
         }
     }
-}
-
-/// Returns where each line begins.
-fn line_starts(text: &[u8]) -> Vec<u32> {
-    let mut starts = Vec::with_capacity(text.len() / 64);
-    let mut at = 0;
-    while at < text.len() {
-        starts.push(at as u32);
-        let rest = text.get(at..).unwrap_or_default();
-        at += memchr::memchr(b'\n', rest).map_or(rest.len(), |end| end + 1);
-    }
-    starts
-}
-
-fn line<'t>(text: &'t [u8], lines: &[u32], number: u32) -> Option<(usize, &'t [u8])> {
-    let index = (number as usize).checked_sub(1)?;
-    let from = *lines.get(index)? as usize;
-    let to = lines
-        .get(index + 1)
-        .map_or(text.len(), |next| *next as usize);
-    Some((from, text.get(from..to)?))
-}
-
-/// Returns where the value of each sample stands: the last word of its line, behind a blank.
-fn values(page: &Page<'_>, text: &[u8], lines: &[u32]) -> Vec<Option<u32>> {
-    let value = |sample: &Sample| {
-        let (from, line) = line(text, lines, sample.line)?;
-        let at = memrchr(b' ', line)? + 1;
-        let (value, length) = number::read(line.get(at..)?)?;
-        let is_value = value.to_bits() == sample.value.to_bits() && at + length == line.len();
-        is_value.then_some((from + at) as u32)
-    };
-    page.samples.iter().map(value).collect()
 }
 
 /// A block under construction, family by family.
@@ -259,6 +227,7 @@ impl<'p> Draft<'p> {
             }
             for metric in &scope.metrics {
                 encoding::message::encode(2, metric, &mut self.block.bytes);
+                self.block.points += points_of(metric);
             }
         }
         let added = self.block.bytes.get_mut(from..).unwrap_or_default();
@@ -277,10 +246,10 @@ fn owned(label: &Label<'_>) -> Label<'static> {
     }
 }
 
-/// Returns the text as literals with values between them.
-fn program(text: &[u8], lines: &[u32], holes: &[Hole]) -> (Vec<Op>, Vec<u8>, Vec<Unit>) {
+/// Returns the text as literals with values between them, and where each of the points begins.
+fn program(text: &[u8], holes: &[Hole], points: usize) -> (Vec<Op>, Vec<u8>, Vec<Unit>) {
     let mut ops = Vec::with_capacity(holes.len() + 2);
-    let mut units = Vec::new();
+    let mut units = Vec::with_capacity(points);
     let mut literals = Vec::with_capacity(text.len());
     let mut pending = 0;
     let text_op = |literal: usize| Op {
@@ -289,10 +258,8 @@ fn program(text: &[u8], lines: &[u32], holes: &[Hole]) -> (Vec<Op>, Vec<u8>, Vec
         role: Role::Text,
     };
     for hole in holes {
-        let Some((from, line)) = line(text, lines, hole.line) else {
-            continue;
-        };
         if let Some(point) = hole.point {
+            let from = hole.line_at as usize;
             if pending < from {
                 literals.extend_from_slice(text.get(pending..from).unwrap_or_default());
                 ops.push(text_op(from - pending));
@@ -311,7 +278,8 @@ fn program(text: &[u8], lines: &[u32], holes: &[Hole]) -> (Vec<Op>, Vec<u8>, Vec
             slot: hole.slot,
             role: hole.role,
         });
-        pending = from + line.len();
+        let rest = text.get(value..).unwrap_or_default();
+        pending = value + memchr(b'\n', rest).map_or(rest.len(), |length| length + 1);
     }
     if pending < text.len() {
         literals.extend_from_slice(text.get(pending..).unwrap_or_default());

@@ -237,6 +237,14 @@ impl Kept {
             .filter(|(_, (_, stays))| !**stays)
             .filter_map(|(index, (segment, _))| Some((index, buffer.get(segment.block.clone())?)))
             .collect();
+        if gone.is_empty() {
+            let fresh = changes.fresh.iter().filter(|built| !built.spliced);
+            changes.added += fresh
+                .map(|built| built.segment.counts.points)
+                .sum::<usize>();
+            changes.markers.sort_by_key(|(index, _, _)| *index);
+            return;
+        }
         let fresh: Vec<(usize, &[u8])> = changes
             .fresh
             .iter()

@@ -14,8 +14,8 @@ use super::wire::{METADATA, TIME, UNIT, VALUE};
 /// A value on the page and where it goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Hole {
-    /// The line it stands in, from 1.
-    pub(super) line: u32,
+    /// Where its line begins in the part's text.
+    pub(super) line_at: u32,
     /// Where it stands in the part's text.
     pub(super) value: u32,
     /// Where its eight bytes stand in the block.
@@ -145,7 +145,7 @@ impl Block {
         let name = [of.family.name.as_ref(), suffix];
         let in_order = runs.is_sorted_by(|a, b| a.labels < b.labels);
         let is_mixed = !in_order && has_twice(&runs);
-        if is_mixed || is_reserved(&name.concat()) || runs.is_empty() {
+        if is_mixed || is_reserved(name) || runs.is_empty() {
             return false;
         }
         self.in_order &= in_order;
@@ -248,7 +248,7 @@ impl Block {
     fn hole(&mut self, sample: &Sample, value: Option<u32>, slot: u32, role: Role) {
         if let Some(value) = value {
             self.holes.push(Hole {
-                line: sample.line,
+                line_at: sample.line_at,
                 value,
                 slot,
                 role,
@@ -340,29 +340,52 @@ fn numbers<'p>(of: &Samples<'p>) -> Option<(&'static str, Vec<Run<'p>>)> {
     {
         return None;
     }
-    let created = of.samples.iter().filter(|sample| !is_point(sample));
-    let mut starts: Vec<(&[Label<'_>], u64)> = created
-        .map(|sample| (of.page.labels(sample), start_of_seconds(sample.value)))
-        .collect();
-    starts.sort_unstable();
-    let start = |labels: &[Label<'_>]| {
-        let found = starts.binary_search_by(|(known, _)| (*known).cmp(labels));
-        let found = found.ok().and_then(|index| starts.get(index));
-        found.map_or(0, |(_, start)| *start)
-    };
-    let each = of.samples.chunks(1).zip(of.values.chunks(1));
-    let runs = each.filter_map(|(samples, values)| {
-        let sample = samples.first().filter(is_point)?;
+    let stated = created(of);
+    let runs = of
+        .samples
+        .iter()
+        .enumerate()
+        .filter(|(_, sample)| is_point(sample));
+    let runs = runs.map(|(index, sample)| {
         let labels = of.page.labels(sample);
-        let start = if starts.is_empty() { 0 } else { start(labels) };
-        Some(Run {
-            samples,
-            values,
+        Run {
+            samples: of.samples.get(index..=index).unwrap_or_default(),
+            values: of.values.get(index..=index).unwrap_or_default(),
             labels,
-            start,
-        })
+            start: creation_beside(of, index).unwrap_or_else(|| {
+                let found = stated.binary_search_by(|(known, _)| (*known).cmp(labels));
+                found
+                    .ok()
+                    .and_then(|index| stated.get(index))
+                    .map_or(0, |(_, start)| *start)
+            }),
+        }
     });
     Some((suffix, runs.collect()))
+}
+
+/// Returns the start that stands right behind a point, where it nearly always does.
+fn creation_beside(of: &Samples<'_>, index: usize) -> Option<u64> {
+    let point = of.samples.get(index)?;
+    let next = of
+        .samples
+        .get(index + 1)
+        .filter(|next| next.role == Line::Created)?;
+    let is_its = of.page.are_alike(point, next);
+    is_its.then(|| start_of_seconds(next.value))
+}
+
+/// Returns the starts that stand elsewhere, sorted by their labels.
+fn created<'p>(of: &Samples<'p>) -> Vec<(&'p [Label<'p>], u64)> {
+    let created = of.samples.iter().enumerate().filter(|(index, sample)| {
+        let is_beside = || creation_beside(of, index.wrapping_sub(1)).is_some();
+        sample.role == Line::Created && !is_beside()
+    });
+    let mut starts: Vec<(&[Label<'_>], u64)> = created
+        .map(|(_, sample)| (of.page.labels(sample), start_of_seconds(sample.value)))
+        .collect();
+    starts.sort_unstable();
+    starts
 }
 
 /// Returns the points of a family of histograms or summaries.

@@ -10,6 +10,8 @@ use std::cmp::Ordering;
 
 use memchr::{memchr, memchr_iter};
 
+use crate::exposition::Parts;
+
 use super::block::{self, Metric};
 use super::build::{Built, Context, build};
 use super::segment::{Op, Role, Segment, Unit, Walked};
@@ -181,7 +183,14 @@ impl Splice<'_> {
         let header = self.segment.ops.first()?.literal as usize;
         let mut part = self.segment.literals.get(..header)?.to_vec();
         part.extend_from_slice(self.text.get(from..to)?);
-        let built = build(&part, self.segment.name.as_deref(), self.context).ok()?;
+        let mut parts = Parts::new(self.context.format, self.context.options, part.len());
+        let built = build(
+            &mut parts,
+            &part,
+            self.segment.name.as_deref(),
+            self.context,
+        )
+        .ok()?;
         let same_header = built.segment.ops.first()?.literal as usize == header;
         (same_header && !built.segment.units.is_empty()).then_some(built)
     }

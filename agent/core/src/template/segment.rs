@@ -2,10 +2,11 @@
 
 use crate::exposition::{Kind, Label, Tally};
 use crate::payload::walk::varint;
+use crate::same;
 use crate::translate::{Notes, whole};
 
 use super::message::DEPTH_MAX;
-use super::{number, same, wire};
+use super::{number, wire};
 
 /// What the value at the end of a literal is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -209,7 +210,7 @@ impl Segment {
         value: f64,
         (below, total): (&mut u64, &mut u64),
     ) -> bool {
-        let Some(count) = exact(value) else {
+        let Some(count) = whole(value) else {
             return false;
         };
         let (fits, sent) = match op.role {
@@ -271,17 +272,6 @@ impl Messages {
     fn leave(&mut self, rest: &[u8]) -> Option<()> {
         self.depth = self.depth.checked_sub(1)?;
         (*self.left.get(self.depth)? == rest.len()).then_some(())
-    }
-}
-
-/// Returns a count as OTLP holds it; most are whole already, and small.
-#[inline]
-fn exact(value: f64) -> Option<u64> {
-    const EXACT_MAX: f64 = (1u64 << 53) as f64;
-    let count = value as u64;
-    match count as f64 == value && value < EXACT_MAX {
-        true => Some(count),
-        false => whole(value),
     }
 }
 

@@ -27,11 +27,11 @@ pub(super) fn described(line: &[u8], format: Format) -> Option<&[u8]> {
     rest.get(..length)
 }
 
-/// Returns the bytes of the first part of `text`: up to the first line that describes another
-/// name than its first line, or one message. None where there is no whole message.
-pub(super) fn length(text: &[u8], format: Format) -> Option<usize> {
+/// Returns the bytes of the first part of `text`, whose first line describes `name`: up to the
+/// first line that describes another one, or one message. None where there is no whole message.
+pub(super) fn length(text: &[u8], name: Option<&[u8]>, format: Format) -> Option<usize> {
     match format {
-        Format::OpenMetrics | Format::Text => Some(text_length(text, format)),
+        Format::OpenMetrics | Format::Text => Some(text_length(text, name, format)),
         Format::Protobuf => {
             let (taken, message) = message::frame(text)?;
             Some(taken + message.len())
@@ -39,8 +39,7 @@ pub(super) fn length(text: &[u8], format: Format) -> Option<usize> {
     }
 }
 
-fn text_length(text: &[u8], format: Format) -> usize {
-    let name = described(text, format);
+fn text_length(text: &[u8], name: Option<&[u8]>, format: Format) -> usize {
     let mut at = 0;
     loop {
         let rest = text.get(at..).unwrap_or_default();
@@ -91,7 +90,8 @@ mod tests {
         let mut parts = Vec::new();
         let mut rest = text;
         while !rest.is_empty() {
-            let (part, after) = rest.split_at(text_length(rest.as_bytes(), format));
+            let name = described(rest.as_bytes(), format);
+            let (part, after) = rest.split_at(text_length(rest.as_bytes(), name, format));
             parts.push(part);
             rest = after;
         }

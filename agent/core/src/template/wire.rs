@@ -32,13 +32,23 @@ pub(super) const CUMULATIVE: [u8; 2] = [0x10, 2];
 /// `Sum.is_monotonic`, field 3.
 pub(super) const MONOTONIC: [u8; 2] = [0x18, 1];
 
+/// Lengths below this take one byte.
+const SHORT: usize = 0x80;
+
 /// Returns the bytes of a field with a length, whose tag takes one byte.
 pub(super) const fn field_length(length: usize) -> usize {
-    write::field_length(1, length)
+    match length < SHORT {
+        true => 2 + length,
+        false => write::field_length(1, length),
+    }
 }
 
 /// Writes a tag and a length; `length` bytes must follow.
 pub(super) fn put_header(out: &mut Vec<u8>, tag: u8, length: usize) {
+    if length < SHORT {
+        out.extend_from_slice(&[tag, length as u8]);
+        return;
+    }
     out.push(tag);
     write::put_varint(out, length as u64);
 }
@@ -78,7 +88,17 @@ pub(super) fn put_attributes(out: &mut Vec<u8>, tag: u8, labels: &[Label<'_>]) {
 /// Writes a `KeyValue` of a string.
 pub(super) fn put_attribute(out: &mut Vec<u8>, tag: u8, name: &str, value: &str) {
     let inner = field_length(value.len());
-    put_header(out, tag, field_length(name.len()) + field_length(inner));
+    let whole = field_length(name.len()) + field_length(inner);
+    if whole < SHORT {
+        // So are all lengths within.
+        let [name_length, inner, value_length] = [name.len(), inner, value.len()].map(|l| l as u8);
+        out.extend_from_slice(&[tag, whole as u8, FIRST, name_length]);
+        out.extend_from_slice(name.as_bytes());
+        out.extend_from_slice(&[SECOND, inner, FIRST, value_length]);
+        out.extend_from_slice(value.as_bytes());
+        return;
+    }
+    put_header(out, tag, whole);
     put_bytes(out, FIRST, name.as_bytes());
     put_header(out, SECOND, inner);
     put_bytes(out, FIRST, value.as_bytes());

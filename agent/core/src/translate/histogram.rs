@@ -116,7 +116,14 @@ pub(crate) fn points<'p>(page: &'p Page<'p>, samples: &'p [Sample]) -> Vec<Run<'
 }
 
 /// Returns a count as OTLP holds it.
+#[inline]
 pub(crate) fn whole(value: f64) -> Option<u64> {
+    const EXACT_MAX: f64 = (1u64 << 53) as f64;
+    // Nearly all are whole already, and small.
+    let count = value as u64;
+    if count as f64 == value && value < EXACT_MAX {
+        return Some(count);
+    }
     // 2^64 is the first value beyond; fractions appear where counts were averaged, and are rounded.
     (0.0..18_446_744_073_709_551_616.0)
         .contains(&value)

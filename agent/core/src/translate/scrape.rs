@@ -116,9 +116,10 @@ pub(crate) fn add(metrics: &mut ResourceMetrics, own: ScopeMetrics) {
     scope::merge(&mut metrics.scope_metrics, vec![own]);
 }
 
-/// Returns whether only the scrape itself may use a name.
-pub(crate) fn is_reserved(name: &str) -> bool {
-    RESERVED.contains(&name)
+/// Returns whether only the scrape itself may use the name that two parts make.
+pub(crate) fn is_reserved([stem, suffix]: [&str; 2]) -> bool {
+    let mut stems = RESERVED.iter().filter_map(|name| name.strip_suffix(suffix));
+    stems.any(|reserved| reserved == stem)
 }
 
 /// Removes what the page names like the scrape's own metrics: two points of one name and
@@ -126,7 +127,7 @@ pub(crate) fn is_reserved(name: &str) -> bool {
 pub(crate) fn drop_reserved(metrics: &mut ResourceMetrics, notes: &mut Notes) {
     for scope in &mut metrics.scope_metrics {
         scope.metrics.retain(|metric| {
-            let reserved = is_reserved(&metric.name);
+            let reserved = is_reserved([&metric.name, ""]);
             if reserved {
                 notes.reserved_names += points_of(metric) as u64;
             }

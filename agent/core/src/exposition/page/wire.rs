@@ -104,6 +104,8 @@ impl<'a> Builder<'a> {
             value,
             time_unix_nano: point.time_unix_nano,
             line: point.message,
+            line_at: 0,
+            value_at: None,
             first_label: point.first_label,
             end_label: point.end_label,
             exemplar,

@@ -29,6 +29,87 @@ fn labels() -> impl Strategy<Value = Vec<(String, String)>> {
     prop::collection::btree_map(label.0, label.1, 0..5).prop_map(|map| map.into_iter().collect())
 }
 
+/// Lines of histograms and summaries whose labels are much the same, and often not quite.
+fn lines_of_points() -> impl Strategy<Value = String> {
+    let names = [
+        "a_bucket", "a_sum", "a_count", "a", "s", "s_sum", "s_count", "b_bucket",
+    ];
+    let labels = [
+        "",
+        "x=\"1\"",
+        "x=\"1\",y=\"b\\\"c\"",
+        "x=\"\",y=\"2\"",
+        "y=\"2\",x=\"1\"",
+        "le=\"3\"",
+        "quantile=\"3\"",
+        "x=\"1\",",
+        "x=\"1\" ",
+        "\"a_bucket\"",
+        "x=\"1\",x=\"1\"",
+    ];
+    let keys = ["le", "quantile", "z"];
+    let bounds = ["0.5", "1", "+Inf", "NaN", "", "\\\"", "1_0", "é"];
+    let ends = [
+        "} 1",
+        "}  1",
+        "}1",
+        "} 1.5e+07",
+        "} +Inf",
+        "} 1 5",
+        "} 1\r",
+        "} x",
+        ",} 2",
+    ];
+    let bound = prop::option::weighted(
+        0.7,
+        (
+            prop::sample::select(keys.to_vec()),
+            prop::sample::select(bounds.to_vec()),
+        ),
+    );
+    let line = (
+        prop::sample::select(names.to_vec()),
+        prop::sample::select(labels.to_vec()),
+        bound,
+        prop::sample::select(ends.to_vec()),
+    );
+    let line = line.prop_map(|(name, labels, bound, end)| {
+        let comma = if labels.is_empty() { "" } else { "," };
+        match bound {
+            Some((key, bound)) => format!("{name}{{{labels}{comma}{key}=\"{bound}\"{end}\n"),
+            None => format!("{name}{{{labels}{end}\n"),
+        }
+    });
+    let typed = [
+        "# TYPE a histogram\n",
+        "# TYPE s summary\n",
+        "# TYPE b histogram\n",
+    ];
+    let line =
+        prop_oneof![9 => line, 1 => prop::sample::select(typed.to_vec()).prop_map(String::from)];
+    prop::collection::vec(line, 0..40)
+        .prop_map(|lines| format!("# TYPE a histogram\n# TYPE s summary\n{}", lines.concat()))
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(2_000))]
+
+    /// Guarantees: a line that is taken for one of the point before is read as any other is. A line
+    /// that begins with a blank never is taken so.
+    #[test]
+    fn lines_of_one_point_are_read_as_others(page in lines_of_points(), open: bool) {
+        let blank: String = page.split_inclusive('\n').map(|line| format!(" {line}")).collect();
+        let content_type = Some(if open { OPEN } else { TEXT });
+        let short = parse(page.as_bytes(), content_type, &Options::LENIENT).unwrap();
+        let long = parse(blank.as_bytes(), content_type, &Options::LENIENT).unwrap();
+        prop_assert_eq!(summary(&short), summary(&long), "{}", page);
+        for (short, long) in short.samples.iter().zip(&long.samples) {
+            let moved = long.value_at.map(|at| at - long.line);
+            prop_assert_eq!(short.value_at, moved, "{}", page);
+        }
+    }
+}
+
 proptest! {
     #[test]
     fn never_panics(page in prop::collection::vec(any::<u8>(), 0..300), open: bool, strict: bool) {

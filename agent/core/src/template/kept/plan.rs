@@ -4,8 +4,11 @@ use super::super::build::{Built, Context, Unfit, build, stands_alone};
 use super::super::segment::{Segment, Walked};
 use super::super::{resync, split};
 use super::Kept;
-use crate::exposition::Format;
+use crate::exposition::{Format, Parts};
 use crate::translate::PAGE_BUCKETS_ROOM;
+
+/// Bytes of a part of a Go program's page: a description, and a series or two.
+const PART_BYTES: usize = 400;
 
 /// A part of the new request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,6 +51,13 @@ impl Kept {
         (plan, staged): (&mut Vec<Piece>, &mut Vec<u8>),
     ) -> Result<Changes, Unfit> {
         let mut changes = Changes::default();
+        // Most of a first page is one family's, or can be.
+        let expected = if self.segments.is_empty() {
+            text.len()
+        } else {
+            0
+        };
+        let mut parts = Parts::new(self.format, &self.options, expected);
         let mut used = Used::default();
         let (mut at, mut next) = (0, 0);
         // Bounded while they are made, since a page can ask for gigabytes.
@@ -79,13 +89,16 @@ impl Kept {
                     continue;
                 }
             }
+            let name = match self.single {
+                true => None,
+                false => split::described(rest, self.format),
+            };
             let length = match self.single {
                 true => rest.len(),
-                false => split::length(rest, self.format).ok_or(Unfit)?,
+                false => split::length(rest, name, self.format).ok_or(Unfit)?,
             };
             let part = rest.get(..length).unwrap_or_default();
-            let name = split::described(part, self.format).filter(|_| !self.single);
-            let built = build(part, name, context)?;
+            let built = build(&mut parts, part, name, context)?;
             let alone = self.single
                 || (at == 0 && name.is_none())
                 || stands_alone(&built, part, self.format);
@@ -95,6 +108,9 @@ impl Kept {
             native_buckets += built.segment.counts.native_buckets;
             if native_buckets > PAGE_BUCKETS_ROOM {
                 return Err(Unfit);
+            }
+            if changes.fresh.is_empty() {
+                changes.fresh.reserve(expected / PART_BYTES);
             }
             plan.push(Piece::Fresh(changes.fresh.len()));
             changes.fresh.push(built);
@@ -118,8 +134,9 @@ impl Kept {
         plan.clear();
         staged.clear();
         plan.push(Piece::Fresh(0));
+        let mut parts = Parts::new(self.format, &self.options, text.len());
         Ok(Changes {
-            fresh: vec![build(text, None, context)?],
+            fresh: vec![build(&mut parts, text, None, context)?],
             single: true,
             read: text.len(),
             ..Changes::default()

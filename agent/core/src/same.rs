@@ -1,11 +1,11 @@
 //! Whether a text goes on as it did.
 //!
 //! Inline and 32 bytes at a time, since musl's `memcmp` goes byte by byte: there a walk along a
-//! page would take some times as long.
+//! page would take some times as long, and so would reading it.
 
 /// Returns what stands behind `literal`, when the text begins with it.
 #[inline]
-pub(super) fn behind<'t>(text: &'t [u8], literal: &[u8]) -> Option<&'t [u8]> {
+pub(crate) fn behind<'t>(text: &'t [u8], literal: &[u8]) -> Option<&'t [u8]> {
     let (begin, rest) = text.split_at_checked(literal.len())?;
     is_same(begin, literal).then_some(rest)
 }
