@@ -17,6 +17,7 @@
 use std::borrow::Cow;
 
 use number::Spelling;
+pub(crate) use number::plain_line;
 use page::Builder;
 pub(crate) use relabeled::Counts;
 
@@ -376,12 +377,6 @@ impl<'a> Parts<'a> {
             has_end,
         })
     }
-}
-
-/// Returns the number that a text begins with, when it is a plain one, and its length.
-#[inline]
-pub(crate) fn plain_number(text: &[u8]) -> Option<(f64, usize)> {
-    number::plain(text)
 }
 
 /// Returns the value of a number as lenient reading takes it.

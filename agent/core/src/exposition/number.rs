@@ -62,6 +62,20 @@ pub(super) fn plain(text: &[u8]) -> Option<(f64, usize)> {
     }
 }
 
+/// Returns the same for a number that ends its line, with the line feed.
+#[inline]
+pub(crate) fn plain_line(text: &[u8]) -> Option<(f64, usize)> {
+    let (mantissa, length) = digits(text, 0);
+    match text.get(length)? {
+        b'\n' if (1..=FAST_DIGITS_MAX).contains(&length) => Some((mantissa as f64, length + 1)),
+        b'.' | b'e' if length > 0 => {
+            let (value, length) = decimal(text, mantissa, length)?;
+            (text.get(length) == Some(&b'\n')).then_some((value, length + 1))
+        }
+        _ => None,
+    }
+}
+
 /// Reads on after the digits before the point.
 #[inline]
 fn decimal(text: &[u8], mantissa: u64, length: usize) -> Option<(f64, usize)> {

@@ -2,16 +2,13 @@
 
 use memchr::memchr;
 
-use crate::exposition::{plain_number, value};
+use crate::exposition::{plain_line, value};
 
 /// Returns the value at the start of `text` and the bytes it takes, its line feed included; `None`
 /// when the rest of the line is no number.
 #[inline]
 pub(super) fn read(text: &[u8]) -> Option<(f64, usize)> {
-    match plain_number(text) {
-        Some((value, length)) if text.get(length) == Some(&b'\n') => Some((value, length + 1)),
-        _ => unusual(text),
-    }
+    plain_line(text).or_else(|| unusual(text))
 }
 
 /// Reads any number that the slow path reads.
