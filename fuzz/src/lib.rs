@@ -1,9 +1,9 @@
 //! What must hold of any input, as plain functions.
 //!
 //! A check panics where something does not hold. `cargo test -p davy-fuzz` runs the checks over
-//! every seed and for ten seconds over mutations of them; `make fuzz` runs them under libFuzzer,
-//! which looks for inputs that reach code not reached before. docs/fuzzing.md says how to run it
-//! and what to do with a finding.
+//! every seed and, ten seconds a target, over mutations of them; `make fuzz` runs them under
+//! libFuzzer, which looks for inputs that reach code not reached before. docs/fuzzing.md says how
+//! to run it and what to do with a finding.
 //!
 //! | target | what is checked |
 //! |---|---|

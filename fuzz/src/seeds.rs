@@ -3,6 +3,7 @@
 //! Each file of `seeds/TARGET` is an input too: a minimised one that reached code which none
 //! before did, or a finding, which stays so that it is checked for ever.
 
+use std::ffi::OsStr;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -17,6 +18,16 @@ use crate::{Target, scrape};
 const PART_BYTES_MAX: usize = 1024;
 /// Parts taken of one file, from all over it.
 const PARTS_MAX: usize = 24;
+
+/// Most files of a target that are committed, beside findings.
+pub const FILES_MAX: usize = 40;
+/// Most bytes of them.
+pub const BYTES_MAX: u64 = 15 << 10;
+
+/// Whether a file of `seeds/TARGET` is a finding, by its name.
+pub fn is_finding(name: &OsStr) -> bool {
+    name.to_string_lossy().starts_with("found-")
+}
 
 /// The folder of this crate.
 pub fn folder() -> &'static Path {

@@ -55,9 +55,15 @@ struct Keep {
     #[command(flatten)]
     places: Places,
     /// Most bytes of one target's seeds.
-    #[arg(long, default_value_t = 15 << 10)]
+    #[arg(long, default_value_t = seeds::BYTES_MAX)]
     bytes: u64,
+    /// Most files of them.
+    #[arg(long, default_value_t = seeds::FILES_MAX)]
+    files: usize,
 }
+
+/// The commit of a run that does not say which.
+const UNKNOWN: &str = "unknown";
 
 #[derive(Debug, Args)]
 struct Run {
@@ -79,7 +85,7 @@ struct Run {
     #[arg(long, default_value = "davy-fuzz-run run")]
     command: String,
     /// The commit that was run, for the record.
-    #[arg(long, default_value = "unknown")]
+    #[arg(long, default_value = UNKNOWN)]
     commit: String,
 }
 
@@ -104,7 +110,7 @@ fn run(options: &Options) -> anyhow::Result<ExitCode> {
         }
         Command::Keep(options) => {
             for target in options.places.targets()? {
-                keep::keep(target, &options.places, options.bytes)?;
+                keep::keep(target, options)?;
             }
             Ok(ExitCode::SUCCESS)
         }
@@ -155,7 +161,7 @@ fn fuzz(options: &Run) -> anyhow::Result<ExitCode> {
         while let Some(target) = next() {
             let outcome = fuzzer::fuzz(target, options)?;
             found |= !outcome.findings.is_empty();
-            record::add(options, outcome)?;
+            record::add(&options.record, outcome)?;
         }
         Ok(found)
     };

@@ -1,4 +1,8 @@
-//! What came of a run, target by target.
+//! What came of runs, target by target.
+//!
+//! A row is one target at one commit on one machine. Runs of the same three add up, since each goes
+//! on from the inputs that the one before found; another commit or machine begins the row anew, and
+//! the rows of targets that were not run stay as they are.
 
 use std::fmt;
 use std::fs;
@@ -10,53 +14,89 @@ use serde::{Deserialize, Serialize};
 
 use crate::Run;
 
-/// The record: the newest outcome of each target.
+/// What is asked of each target without a finding: so much CPU time, or so many executions.
+const GOAL_CPU_SECONDS: f64 = 3600.0;
+const GOAL_EXECUTIONS: u64 = 100_000_000;
+
+/// How a commit is written whose tree was changed: nobody knows whether two such are the same.
+const CHANGED: &str = "-changed";
+
+/// The record: a row for each target that was ever run.
 #[derive(Debug, Default, Deserialize, Serialize)]
 struct Record {
-    machine: Machine,
     targets: Vec<Outcome>,
 }
 
-#[derive(Debug, Default, Deserialize, Serialize)]
-struct Machine {
+#[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
+pub(super) struct Machine {
     cpu: String,
     cores: usize,
     kernel: String,
 }
 
 /// What came of one target.
-#[derive(Debug, Deserialize, Serialize)]
+#[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
 pub(super) struct Outcome {
     pub(super) target: String,
-    /// What was run.
-    pub(super) command: String,
+    /// Whether it ran for 3600 s of CPU or 100 million executions, and nothing was found.
+    goal_met: bool,
     pub(super) commit: String,
+    /// What was run last.
+    pub(super) command: String,
+    /// How many runs this is.
+    runs: u64,
     /// How often the check ran.
     pub(super) executions: u64,
     pub(super) cpu_seconds: f64,
     /// By the clock, the machine's other work included.
     pub(super) seconds: f64,
+    executions_per_cpu_second: u64,
     /// Edges of the program's control flow that some input took.
     pub(super) edges: u64,
     /// Inputs that each reach something that no other does.
     pub(super) corpus_inputs: u64,
     /// Names of the inputs of which something does not hold.
     pub(super) findings: Vec<String>,
+    machine: Machine,
 }
 
 impl Outcome {
-    pub(super) fn new(target: &str, commit: &str) -> Self {
+    /// A run that has just begun.
+    pub(super) fn new(target: &str, options: &Run) -> Self {
         Self {
             target: target.to_owned(),
-            command: String::new(),
-            commit: commit.to_owned(),
-            executions: 0,
-            cpu_seconds: 0.0,
-            seconds: 0.0,
-            edges: 0,
-            corpus_inputs: 0,
-            findings: Vec::new(),
+            commit: options.commit.clone(),
+            command: options.command.clone(),
+            runs: 1,
+            ..Self::default()
         }
+    }
+
+    /// Whether runs of the two may be added up.
+    fn goes_on(&self, before: &Self) -> bool {
+        let is_known = !self.commit.ends_with(CHANGED) && self.commit != crate::UNKNOWN;
+        is_known && self.commit == before.commit && self.machine == before.machine
+    }
+
+    /// Adds an earlier run of the same target, commit and machine.
+    fn add(&mut self, before: &Self) {
+        self.runs += before.runs;
+        self.executions += before.executions;
+        self.cpu_seconds += before.cpu_seconds;
+        self.seconds += before.seconds;
+        self.edges = self.edges.max(before.edges);
+        self.corpus_inputs = self.corpus_inputs.max(before.corpus_inputs);
+        self.findings.extend_from_slice(&before.findings);
+        self.findings.sort();
+        self.findings.dedup();
+    }
+
+    /// Says what follows from the counts.
+    fn conclude(&mut self) {
+        let was_enough = self.cpu_seconds >= GOAL_CPU_SECONDS || self.executions >= GOAL_EXECUTIONS;
+        self.goal_met = was_enough && self.findings.is_empty();
+        self.executions_per_cpu_second =
+            (self.executions as f64 / self.cpu_seconds.max(0.01)) as u64;
     }
 }
 
@@ -70,10 +110,11 @@ impl fmt::Display for Outcome {
             corpus_inputs,
             ..
         } = self;
+        let rate = *executions as f64 / cpu_seconds.max(0.01);
         write!(
             f,
-            "{target}: {executions} executions in {cpu_seconds:.0} s of CPU, {edges} edges, \
-             {corpus_inputs} inputs"
+            "{target}: {executions} executions in {cpu_seconds:.0} s of CPU ({rate:.0} a second), \
+             {edges} edges, {corpus_inputs} inputs"
         )
     }
 }
@@ -81,20 +122,33 @@ impl fmt::Display for Outcome {
 /// Workers end at their own times.
 static WRITING: Mutex<()> = Mutex::new(());
 
-/// Puts an outcome into the record, in the place of an older one of the same target.
-pub(super) fn add(options: &Run, mut outcome: Outcome) -> anyhow::Result<()> {
+/// Puts an outcome into the record, and says what the row is now.
+pub(super) fn add(path: &Path, mut outcome: Outcome) -> anyhow::Result<()> {
     let _writing = WRITING.lock();
-    let path = &options.record;
     let mut record = read(path)?;
-    options.command.clone_into(&mut outcome.command);
-    record.machine = machine()?;
-    record
-        .targets
-        .retain(|other| other.target != outcome.target);
-    record.targets.push(outcome);
-    record.targets.sort_by(|a, b| a.target.cmp(&b.target));
+    outcome.machine = machine()?;
+    record.put(outcome);
     let text = serde_json::to_string_pretty(&record)? + "\n";
-    fs::write(path, text).with_context(|| format!("write {}", path.display()))
+    // Beside it first: a run that is cut short must not take hours of others with it.
+    let beside = path.with_extension("json.new");
+    fs::write(&beside, text).with_context(|| format!("write {}", beside.display()))?;
+    fs::rename(&beside, path).with_context(|| format!("write {}", path.display()))
+}
+
+impl Record {
+    /// Puts an outcome in the place of its target's row, or on top of what that counted.
+    fn put(&mut self, mut outcome: Outcome) {
+        let row = |other: &Outcome| other.target == outcome.target;
+        if let Some(at) = self.targets.iter().position(row) {
+            let before = self.targets.remove(at);
+            if outcome.goes_on(&before) {
+                outcome.add(&before);
+            }
+        }
+        outcome.conclude();
+        self.targets.push(outcome);
+        self.targets.sort_by(|a, b| a.target.cmp(&b.target));
+    }
 }
 
 fn read(path: &Path) -> anyhow::Result<Record> {
@@ -118,4 +172,65 @@ fn machine() -> anyhow::Result<Machine> {
             .trim()
             .to_owned(),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn outcome(target: &str, commit: &str, cpu_seconds: f64, executions: u64) -> Outcome {
+        Outcome {
+            target: target.to_owned(),
+            commit: commit.to_owned(),
+            runs: 1,
+            cpu_seconds,
+            executions,
+            ..Outcome::default()
+        }
+    }
+
+    /// Guarantees: a run of one target leaves the rows of others as they are.
+    #[test]
+    fn other_rows_stay() {
+        let mut record = Record::default();
+        record.put(outcome("text", "a", 3600.0, 7));
+        let before = record.targets.clone();
+        record.put(outcome("json", "b", 10.0, 100_000_000));
+        assert_eq!(record.targets[1..], before);
+        assert!(record.targets.iter().all(|row| row.goal_met));
+        assert_eq!(record.targets[0].executions_per_cpu_second, 10_000_000);
+    }
+
+    #[test]
+    fn runs_of_one_commit_add_up_and_a_finding_stays() {
+        let mut record = Record::default();
+        record.put(outcome("text", "a", 1800.0, 5));
+        assert!(!record.targets[0].goal_met);
+        record.put(outcome("text", "a", 1800.0, 6));
+        let row = &record.targets[0];
+        assert_eq!((row.runs, row.executions, row.cpu_seconds), (2, 11, 3600.0));
+        assert!(row.goal_met);
+        record.put(Outcome {
+            findings: vec!["found-crash-1".to_owned()],
+            ..outcome("text", "a", 1.0, 1)
+        });
+        record.put(outcome("text", "a", 1.0, 1));
+        assert_eq!(record.targets[0].findings, ["found-crash-1"]);
+        assert!(!record.targets[0].goal_met);
+    }
+
+    /// Guarantees: what was counted of other code is not counted of this.
+    #[test]
+    fn another_commit_begins_anew() {
+        for commit in ["b", "a-changed", crate::UNKNOWN] {
+            let mut record = Record::default();
+            record.put(outcome("text", "a", 3600.0, 5));
+            for _ in 0..2 {
+                record.put(outcome("text", commit, 1.0, 1));
+            }
+            let counted = if commit == "b" { 2 } else { 1 };
+            assert_eq!(record.targets[0].executions, counted, "{commit}");
+            assert!(!record.targets[0].goal_met, "{commit}");
+        }
+    }
 }
