@@ -1,7 +1,6 @@
 //! Building a page: which family a sample belongs to, its labels in order, duplicates.
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
 
 use super::family::{Format, Kind, Role};
 use super::line::RawSample;
@@ -9,10 +8,13 @@ use super::number;
 use super::{Exemplar, Family, Label, LineError, Options, Page, Reason, Sample, Tally, limits};
 
 mod again;
+mod names;
 mod order;
 mod wire;
 
 pub(crate) use wire::Point;
+
+use names::Names;
 
 /// Endings that can lead from a sample's name to its family's.
 const SUFFIXES: [&str; 8] = [
@@ -24,7 +26,7 @@ const SUFFIXES: [&str; 8] = [
 pub(crate) struct Builder<'a> {
     pub(crate) page: Page<'a>,
     pub(crate) options: Options,
-    names: BTreeMap<Cow<'a, str>, Named>,
+    names: Names<'a>,
     states: Vec<State>,
     /// Whether every sample so far stands behind the one before it, in the order of families,
     /// labels and [`rank`]: pages of client libraries do, and such a page has no duplicates.
@@ -35,13 +37,6 @@ pub(crate) struct Builder<'a> {
     /// A second HELP of a name, for the second TYPE that may follow it.
     second_help: Option<(Cow<'a, str>, Cow<'a, str>)>,
     out_of_order: bool,
-}
-
-/// Families of one name: one for each TYPE that it was given.
-#[derive(Debug)]
-struct Named {
-    latest: u32,
-    older: Vec<u32>,
 }
 
 /// What was seen of a family.
@@ -95,7 +90,7 @@ impl<'a> Builder<'a> {
                 relabeled: None,
             },
             options: *options,
-            names: BTreeMap::new(),
+            names: Names::default(),
             states: Vec::with_capacity(expected / 4),
             in_order: true,
             last: None,
@@ -200,27 +195,15 @@ impl<'a> Builder<'a> {
     }
 
     fn family_named(&mut self, name: Cow<'a, str>) -> u32 {
-        match self.names.get(&name) {
-            Some(named) => named.latest,
+        match self.names.latest(&self.page.families, &name) {
+            Some(latest) => latest,
             None => self.new_family(name, Kind::Unknown),
         }
     }
 
     fn new_family(&mut self, name: Cow<'a, str>, kind: Kind) -> u32 {
         let id = self.page.families.len() as u32;
-        match self.names.get_mut(&name) {
-            Some(named) => {
-                named.older.push(named.latest);
-                named.latest = id;
-            }
-            None => {
-                let named = Named {
-                    latest: id,
-                    older: Vec::new(),
-                };
-                self.names.insert(name.clone(), named);
-            }
-        }
+        self.names.add(&self.page.families, name.clone());
         self.page.families.push(Family {
             name,
             kind,
@@ -240,13 +223,9 @@ impl<'a> Builder<'a> {
         unit: &'a str,
     ) -> u32 {
         let families = &self.page.families;
-        let is_kind = |id: &u32| families.get(*id as usize).is_some_and(|f| f.kind == kind);
-        if let Some(named) = self.names.get_mut(&name)
-            && let Some(at) = named.older.iter().position(is_kind)
-            && let Some(slot) = named.older.get_mut(at)
-        {
-            std::mem::swap(slot, &mut named.latest);
-            return named.latest;
+        let is_kind = |id: u32| families.get(id as usize).is_some_and(|f| f.kind == kind);
+        if let Some(id) = self.names.take_older(&name, is_kind) {
+            return id;
         }
         let id = self.new_family(name, kind);
         if let Some(family) = self.page.families.get_mut(id as usize) {
@@ -281,10 +260,7 @@ impl<'a> Builder<'a> {
             .iter()
             .filter_map(|suffix| name.strip_suffix(suffix));
         [name].into_iter().chain(stems).find_map(|stem| {
-            let named = self.names.get(stem)?;
-            let mut ids = [named.latest]
-                .into_iter()
-                .chain(named.older.iter().copied());
+            let mut ids = self.names.all(&self.page.families, stem);
             ids.find_map(|id| self.role_in(id, name))
         })
     }
@@ -297,7 +273,8 @@ impl<'a> Builder<'a> {
     }
 
     fn unknown_place(&mut self, name: Cow<'a, str>) -> Result<(u32, Role), Reason> {
-        match self.names.contains_key(&name) {
+        let is_known = self.names.latest(&self.page.families, &name).is_some();
+        match is_known {
             true if self.options.strict => Err(Reason::SuffixMismatch),
             // `foo` under a histogram `foo`: a metric of its own, of unknown type.
             true => {
