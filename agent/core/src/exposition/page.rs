@@ -234,20 +234,41 @@ impl<'a> Builder<'a> {
         id
     }
 
-    /// Returns the family and role of a sample's name.
-    fn place(&mut self, name: Cow<'a, str>) -> Result<(u32, Role), Reason> {
+    /// Returns the family and role of a sample's name; none when it needs a family of its own.
+    fn spot(&self, name: &str) -> Result<Option<(u32, Role)>, Reason> {
         if let Some(last) = &self.last
             && last.name == name
         {
-            return Ok((last.family, last.role));
+            return Ok(Some((last.family, last.role)));
         }
-        let (family, role) = match self.find(&name) {
-            Some(place) => place,
-            None => self.unknown_place(name.clone())?,
+        let found = self.find(name);
+        let is_known = || self.names.latest(&self.page.families, name).is_some();
+        match found.is_none() && self.options.strict && is_known() {
+            true => Err(Reason::SuffixMismatch),
+            false => Ok(found),
+        }
+    }
+
+    /// Notes that a sample of this name is there, for which a family was found or not; returns the
+    /// family. What is refused must not come here: it would lead the lines after it elsewhere.
+    fn place(&mut self, name: Cow<'a, str>, found: Option<(u32, Role)>) -> Result<u32, Reason> {
+        if let Some(last) = &self.last
+            && last.name == name
+        {
+            return Ok(last.family);
+        }
+        let (family, role) = match found {
+            Some(found) => found,
+            // `foo` under a histogram `foo`: a metric of its own, of unknown type.
+            None if self.names.latest(&self.page.families, &name).is_some() => {
+                let id = self.other_family(name.clone(), Kind::Unknown, Cow::Borrowed(""), "");
+                (id, Role::Value)
+            }
+            None => (self.new_family(name.clone(), Kind::Unknown), Role::Value),
         };
         self.enter(family)?;
         self.last = Some(Last { name, family, role });
-        Ok((family, role))
+        Ok(family)
     }
 
     fn find(&self, name: &str) -> Option<(u32, Role)> {
@@ -270,19 +291,6 @@ impl<'a> Builder<'a> {
         let suffix = name.strip_prefix(family.name.as_ref())?;
         let role = family.kind.role(suffix, self.page.format)?;
         Some((id, role))
-    }
-
-    fn unknown_place(&mut self, name: Cow<'a, str>) -> Result<(u32, Role), Reason> {
-        let is_known = self.names.latest(&self.page.families, &name).is_some();
-        match is_known {
-            true if self.options.strict => Err(Reason::SuffixMismatch),
-            // `foo` under a histogram `foo`: a metric of its own, of unknown type.
-            true => {
-                let id = self.other_family(name, Kind::Unknown, Cow::Borrowed(""), "");
-                Ok((id, Role::Value))
-            }
-            false => Ok((self.new_family(name, Kind::Unknown), Role::Value)),
-        }
     }
 
     /// Notes that samples of a family follow.
@@ -321,7 +329,8 @@ impl<'a> Builder<'a> {
             .exemplar
             .as_ref()
             .map_or(self.page.labels.len(), |e| e.first_label);
-        let (family, role) = self.place(raw.name)?;
+        let found = self.spot(&raw.name)?;
+        let role = found.map_or(Role::Value, |(_, role)| role);
         let time_unix_nano = self.time(raw.timestamp)?;
         let last = self.page.labels.get(exemplar_labels.wrapping_sub(1));
         let is_last = role
@@ -329,6 +338,19 @@ impl<'a> Builder<'a> {
             .is_some_and(|key| last.is_some_and(|last| last.name == key));
         let shared = raw.before_last.filter(|_| is_last);
         let (end_label, bound) = self.own_labels(first_label, exemplar_labels, role)?;
+        let exemplar = match &raw.exemplar {
+            Some(raw) => {
+                let time = raw.timestamp.map(|text| self.any_time(text)).transpose()?;
+                Some(Exemplar {
+                    value: raw.value,
+                    time_unix_nano: time.and_then(|time| u64::try_from(time).ok()),
+                    first_label: end_label as u32,
+                    end_label: self.page.labels.len() as u32,
+                })
+            }
+            None => None,
+        };
+        let family = self.place(raw.name, found)?;
         if let Some(text) = shared {
             self.shared = Some(again::Shared {
                 text,
@@ -337,24 +359,10 @@ impl<'a> Builder<'a> {
                 end_label: end_label as u32,
             });
         }
-        let exemplar = match raw.exemplar {
-            Some(raw) => {
-                let time = raw.timestamp.map(|text| self.any_time(text)).transpose()?;
-                let first_label = end_label as u32;
-                let end_label = self.page.labels.len() as u32;
-                let time_unix_nano = time.and_then(|time| u64::try_from(time).ok());
-                let id = self.page.exemplars.len() as u32;
-                let value = raw.value;
-                self.page.exemplars.push(Exemplar {
-                    value,
-                    time_unix_nano,
-                    first_label,
-                    end_label,
-                });
-                Some(id)
-            }
-            None => None,
-        };
+        let exemplar = exemplar.map(|exemplar| {
+            self.page.exemplars.push(exemplar);
+            (self.page.exemplars.len() - 1) as u32
+        });
         let sample = Sample {
             family,
             role,

@@ -41,6 +41,7 @@ impl<'a> Builder<'a> {
             Some(labels) => (last.role, None, labels),
             None => {
                 let (name, labels) = line.split_at_checked(memchr(b'{', line.as_bytes())?)?;
+                // As every sample is looked for in the family of the line before first.
                 let (_, role) = self.role_in(shared.family, name)?;
                 (role, Some(name), labels.as_bytes().get(1..)?)
             }
@@ -56,11 +57,11 @@ impl<'a> Builder<'a> {
         let text = line.get(line.len() - value.len()..)?;
         let read = number::float(text, Spelling::Go)?;
         if let Some(name) = other {
-            let is_long = name.len() > self.options.limits.name_bytes;
-            let placed = self.place(Cow::Borrowed(name)).ok()?;
-            if is_long || placed != (shared.family, role) {
+            if name.len() > self.options.limits.name_bytes {
                 return None;
             }
+            self.place(Cow::Borrowed(name), Some((shared.family, role)))
+                .ok()?;
         }
         self.push(Sample {
             family: shared.family,

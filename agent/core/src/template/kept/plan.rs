@@ -164,9 +164,11 @@ impl Kept {
         let block = buffer.get_mut(segment.block.clone())?;
         let (skipped, rest) = split::body(rest, self.format)?;
         let ends = |length: usize| {
-            let after = rest.get(length..).unwrap_or_default();
+            let (before, after) = rest.split_at_checked(length).unwrap_or((rest, &[]));
             match self.single || self.format == Format::Protobuf {
                 true => after.is_empty(),
+                // A last line may have ended without a line feed.
+                false if !after.is_empty() && !before.ends_with(b"\n") => false,
                 false => split::ends(after, segment.name.as_deref(), self.format),
             }
         };
