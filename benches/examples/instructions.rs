@@ -11,6 +11,7 @@ use davy_agent_core::exposition::{Options, parse};
 use davy_agent_core::template::Template;
 use davy_agent_core::translate::{Identity, ScrapeStats, Translator};
 use davy_benches::ring::{self, Ring};
+use davy_benches::rules;
 
 /// Scrapes of the two runs; both begin with one that nothing was known before.
 const SCRAPES: [usize; 2] = [3, 13];
@@ -20,6 +21,9 @@ const PAGES: [(&str, &str); 3] = [
     ("goapp", "`goapp.prom`, a small Go program's page"),
 ];
 const PATHS: [&str; 4] = ["steady", "slow", "parse", "cold"];
+/// Paths for the first of [`PAGES`] alone, whose series the rules are for: the rules by themselves,
+/// and a scrape with them.
+const RULES: [&str; 2] = ["rules", "relabeled"];
 
 fn main() -> anyhow::Result<()> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -33,19 +37,27 @@ fn table() -> anyhow::Result<()> {
     println!("| instructions a sample | steady | slow path | its parse | cold |");
     println!("|---|---|---|---|---|");
     for (page, what) in PAGES {
-        let samples = ring_of(page)?.samples() as u64;
-        let each = PATHS.map(|path| {
-            let [few, more] = SCRAPES.map(|scrapes| counted(page, path, scrapes));
-            let between = (SCRAPES[1] - SCRAPES[0]) as u64;
-            anyhow::Ok((more? - few?) / (between * samples))
-        });
-        let [steady, slow, parse, cold] = each;
+        let [steady, slow, parse, cold] = PATHS.map(|path| each(page, path));
         println!(
             "| {what} | {} | {} | {} | {} |",
             steady?, slow?, parse?, cold?
         );
     }
+    let (page, what) = PAGES[0];
+    let [alone, scrape] = RULES.map(|path| each(page, path));
+    println!(
+        "\n{what}, three relabel rules: {} by themselves, {} a scrape",
+        alone?, scrape?
+    );
     Ok(())
+}
+
+/// Instructions a sample.
+fn each(page: &str, path: &str) -> anyhow::Result<u64> {
+    let samples = ring_of(page)?.samples() as u64;
+    let [few, more] = SCRAPES.map(|scrapes| counted(page, path, scrapes));
+    let between = (SCRAPES[1] - SCRAPES[0]) as u64;
+    Ok((more? - few?) / (between * samples))
 }
 
 /// Instructions of a process that scrapes so often.
@@ -75,6 +87,8 @@ fn ring_of(page: &str) -> anyhow::Result<Ring> {
 
 fn scrape(ring: &Ring, path: &str, scrapes: usize) -> anyhow::Result<()> {
     let mut template = Template::new(Identity::default());
+    let (rules, series) = (rules::usual()?, rules::series(ring.page(0)));
+    let mut relabeled = Template::new(Identity::default()).relabeled(rules.clone());
     let mut translator = Translator::new(Identity::default());
     let stats = ScrapeStats::default();
     for step in 0..scrapes {
@@ -83,6 +97,17 @@ fn scrape(ring: &Ring, path: &str, scrapes: usize) -> anyhow::Result<()> {
             "steady" => {
                 let scraped = template.translate(page, None, &Options::LENIENT, at, &stats)?;
                 scraped.payload.items
+            }
+            "rules" => {
+                let kept = series
+                    .iter()
+                    .filter_map(|it| rules::apply(&rules, black_box(it)));
+                kept.count() as u64
+            }
+            "relabeled" => {
+                let scraped = relabeled.translate(page, None, &Options::LENIENT, at, &stats)?;
+                // The rules drop the gauges.
+                scraped.payload.items + ring.points() as u64 / 5
             }
             "slow" => {
                 let page = parse(page, None, &Options::LENIENT)?;

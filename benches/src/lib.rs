@@ -1,3 +1,4 @@
 //! What benches run on; nothing of it ships.
 
 pub mod ring;
+pub mod rules;

@@ -61,7 +61,7 @@ impl Rules {
     }
 
     /// Applies the rules to a series; false when it is dropped.
-    pub fn apply(&self, labels: &mut Labels<'_>) -> bool {
+    pub fn apply<'r>(&'r self, labels: &mut Labels<'r>) -> bool {
         self.rules.iter().all(|rule| rule.apply(labels))
     }
 

@@ -7,8 +7,10 @@
 //! letters beyond ASCII under `(?i)`, and parentheses that close what they have not opened: those
 //! that Go takes and this does not, each with a message.
 //!
-//! Most expressions of rules are names with `|` between them, or begin with letters: these are
-//! looked up or refused without the engine ([`Shortcut`]).
+//! Most expressions of rules are names with `|` between them, whole or up to a `.*`: these are
+//! looked up without the engine ([`Shortcut`]). What the engine says is kept ([`Memo`]).
+
+use std::sync::Arc;
 
 use regex_lite::{CaptureLocations, Regex, RegexBuilder};
 use syntax::{Node, Parsed};
@@ -17,10 +19,12 @@ pub use error::PatternError;
 
 mod class;
 mod error;
+mod memo;
 mod print;
 mod shortcut;
 mod syntax;
 
+use memo::Memo;
 use shortcut::Shortcut;
 
 /// Bytes that a compiled expression may take.
@@ -34,6 +38,9 @@ pub struct Pattern {
     /// The names of groups, by number; empty for those without.
     names: Vec<String>,
     shortcut: Shortcut,
+    /// What the engine said of texts: whether they match, and what takes part.
+    matches: Memo<bool>,
+    captures: Memo<Option<Groups>>,
 }
 
 impl PartialEq for Pattern {
@@ -43,12 +50,12 @@ impl PartialEq for Pattern {
 }
 
 /// What took part in a match.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) enum Groups {
     /// The only group is the whole text.
     Whole,
     /// Places of groups.
-    At(CaptureLocations),
+    At(Arc<CaptureLocations>),
 }
 
 impl Groups {
@@ -83,32 +90,29 @@ impl Pattern {
             regex,
             names,
             shortcut,
+            matches: Memo::default(),
+            captures: Memo::default(),
         })
     }
 
     /// Returns whether the whole text matches.
     pub fn is_match(&self, value: &str) -> bool {
-        match &self.shortcut {
-            Shortcut::Any | Shortcut::AnyGroup => true,
-            Shortcut::Words(words) => words
-                .binary_search_by(|word| word.as_str().cmp(value))
-                .is_ok(),
-            Shortcut::Prefix(prefix) => value.starts_with(prefix) && self.regex.is_match(value),
-            Shortcut::None => self.regex.is_match(value),
-        }
+        let told = self.shortcut.tells(value);
+        told.unwrap_or_else(|| self.matches.of(value, || self.regex.is_match(value)))
     }
 
     /// Returns the groups of a match.
     pub(super) fn groups(&self, value: &str) -> Option<Groups> {
-        if matches!(self.shortcut, Shortcut::AnyGroup) {
-            return Some(Groups::Whole);
+        match self.shortcut {
+            Shortcut::AnyGroup => return Some(Groups::Whole),
+            _ if self.shortcut.tells(value) == Some(false) => return None,
+            _ => {}
         }
-        if !self.is_match(value) {
-            return None;
-        }
-        let mut places = self.regex.capture_locations();
-        self.regex.captures_read(&mut places, value)?;
-        Some(Groups::At(places))
+        self.captures.of(value, || {
+            let mut places = self.regex.capture_locations();
+            self.regex.captures_read(&mut places, value)?;
+            Some(Groups::At(Arc::new(places)))
+        })
     }
 
     /// Returns the text of the first group of a name that took part: several may have one name.
@@ -142,6 +146,13 @@ mod tests {
             &["go", "xgo_a"],
         );
         check("a|b|cd", &["a", "b", "cd"], &["", "c", "ab"]);
+        check(
+            "go_.*|process_(cpu|open)_.*|up",
+            &["go_", "go_gc", "process_open_", "process_cpu_x\n", "up"],
+            &["go", "process_", "process_max_x", "ups", ""],
+        );
+        check("(?:.*)|a", &["", "a", "b"], &[]);
+        check("go_.+", &["go_x"], &["go_"]);
         check("", &[""], &["a"]);
         check("[a-]+", &["a-", "-"], &["b"]);
         check(r"\d\w\s", &["1a ", "1_\t"], &["1é ", "1a\u{b}", "१a "]);

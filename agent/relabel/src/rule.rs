@@ -236,7 +236,7 @@ impl Rule {
     }
 
     /// Applies the rule; false when the series is dropped.
-    pub(super) fn apply(&self, labels: &mut Labels<'_>) -> bool {
+    pub(super) fn apply<'r>(&'r self, labels: &mut Labels<'r>) -> bool {
         match self.action {
             Action::Drop => return !self.pattern.is_match(&self.source(labels)),
             Action::Keep => return self.pattern.is_match(&self.source(labels)),
@@ -268,22 +268,26 @@ impl Rule {
         }
     }
 
-    fn set(&self, labels: &mut Labels<'_>, value: String) {
-        labels.set(Cow::Owned(self.target.clone()), Cow::Owned(value));
+    fn set<'r>(&'r self, labels: &mut Labels<'r>, value: String) {
+        labels.set(Cow::Borrowed(&self.target), Cow::Owned(value));
     }
 
-    fn replace(&self, labels: &mut Labels<'_>) {
+    fn replace<'r>(&'r self, labels: &mut Labels<'r>) {
         let source = self.source(labels);
         let Some(groups) = self.pattern.groups(&source) else {
             return;
         };
-        let expand = |template: &str| {
-            let named = |name: &str| self.pattern.named(&groups, &source, name);
-            expand::expand(template, |group| groups.text(&source, group), named)
+        let expand = |template: &'r str| match template.contains('$') {
+            true => {
+                let named = |name: &str| self.pattern.named(&groups, &source, name);
+                let group = |group| groups.text(&source, group);
+                Cow::Owned(expand::expand(template, group, named))
+            }
+            false => Cow::Borrowed(template),
         };
         let (target, value) = (expand(&self.target), expand(&self.replacement));
         if !target.is_empty() {
-            labels.set(Cow::Owned(target), Cow::Owned(value));
+            labels.set(target, value);
         }
     }
 
@@ -305,14 +309,6 @@ impl Rule {
 
     /// Deletes the labels of which it is `matching` that they match.
     fn delete(&self, labels: &mut Labels<'_>, matching: bool) {
-        let is_gone = |pair: &&Pair<'_>| self.pattern.is_match(&pair.0) == matching;
-        let gone: Vec<Cow<'_, str>> = labels
-            .pairs()
-            .filter(is_gone)
-            .map(|p| p.0.clone())
-            .collect();
-        for name in gone {
-            labels.delete(name);
-        }
+        labels.retain(|name| self.pattern.is_match(name) != matching);
     }
 }

@@ -6,6 +6,9 @@ use super::syntax::{Node, Repeat};
 const WORDS_MAX: usize = 4096;
 const WORDS_BYTES_MAX: usize = 256 << 10;
 
+/// Most beginnings that an expression is compared with, one by one.
+const STEMS_MAX: usize = 16;
+
 /// How a match is told without the engine.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Shortcut {
@@ -13,12 +16,21 @@ pub(super) enum Shortcut {
     Any,
     /// The same, and is the only group.
     AnyGroup,
-    /// It is one of these, sorted.
-    Words(Vec<String>),
+    /// It is one of these.
+    Texts(Texts),
     /// It begins so, and then the engine tells.
     Prefix(String),
     /// Only the engine tells.
     None,
+}
+
+/// All texts that match.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Texts {
+    /// Whole texts, sorted.
+    words: Vec<String>,
+    /// What others begin with: behind it is anything.
+    stems: Vec<String>,
 }
 
 impl Shortcut {
@@ -28,14 +40,27 @@ impl Shortcut {
             other if is_anything(other) => return Self::Any,
             _ => {}
         }
-        if let Some(mut words) = words(node) {
-            words.sort_unstable();
-            words.dedup();
-            return Self::Words(words);
+        if let Some(mut texts) = texts(node) {
+            texts.words.sort_unstable();
+            texts.words.dedup();
+            return Self::Texts(texts);
         }
         match prefix(node) {
             prefix if prefix.is_empty() => Self::None,
             prefix => Self::Prefix(prefix),
+        }
+    }
+
+    /// Returns whether a text matches, where that is told without the engine.
+    pub(super) fn tells(&self, text: &str) -> Option<bool> {
+        match self {
+            Self::Any | Self::AnyGroup => Some(true),
+            Self::Texts(Texts { words, stems }) => {
+                let found = words.binary_search_by(|word| word.as_str().cmp(text));
+                Some(found.is_ok() || stems.iter().any(|stem| text.starts_with(stem)))
+            }
+            Self::Prefix(prefix) if !text.starts_with(prefix) => Some(false),
+            Self::Prefix(_) | Self::None => None,
         }
     }
 }
@@ -63,6 +88,28 @@ fn is_anything(node: &Node) -> bool {
 
 fn covers_all(ranges: &[(u32, u32)]) -> bool {
     ranges == [(0, 0xd7ff), (0xe000, 0x10_ffff)]
+}
+
+/// Returns all texts that match, when they are few or all begin in few ways.
+fn texts(node: &Node) -> Option<Texts> {
+    let mut all = Texts::default();
+    let branches = match inner(node) {
+        Node::Alternate(branches) => branches.as_slice(),
+        only => std::slice::from_ref(only),
+    };
+    for branch in branches {
+        match branch {
+            Node::Concat(nodes) if nodes.last().is_some_and(is_anything) => {
+                let (_, stem) = nodes.split_last()?;
+                all.stems.extend(words(&Node::Concat(stem.to_vec()))?);
+            }
+            _ => all.words.extend(words(branch)?),
+        }
+        if all.words.len() > WORDS_MAX || all.stems.len() > STEMS_MAX {
+            return None;
+        }
+    }
+    Some(all)
 }
 
 /// Returns all texts that match, when they are few.
