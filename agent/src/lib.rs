@@ -10,6 +10,7 @@ use std::process::ExitCode;
 use clap::Parser as _;
 
 pub mod admin;
+mod alarm;
 pub mod cli;
 pub mod clock;
 pub mod command;

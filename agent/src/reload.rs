@@ -49,6 +49,11 @@ impl Watched {
         Self { file }
     }
 
+    /// Whether there is a file.
+    pub fn has_file(&self) -> bool {
+        self.file.is_some()
+    }
+
     /// Reads the file again and applies what it says, when it changed or `must`. A version with
     /// mistakes changes nothing.
     pub async fn look(&mut self, running: &mut Running, must: bool) {

@@ -23,10 +23,11 @@ use davy_agent_core::exposition::{Options, PageError, Tally};
 use davy_agent_core::template::{Scraped, Template};
 use davy_agent_core::translate::{Notes, ScrapeStats};
 use davy_proto::{Signal, UnixNanos};
-use davy_transport::{ConfigError, Page, PageClient};
+use davy_transport::{ConfigError, FetchError, Page, PageClient};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 
+use crate::alarm::Alarm;
 use crate::clock;
 use crate::pipeline::{Intake, Observation, Offer};
 use crate::telemetry::{DropReason, Telemetry};
@@ -160,6 +161,8 @@ struct Scraper {
     client: PageClient,
     template: Template,
     status: Arc<Mutex<ScrapeStatus>>,
+    /// For the next tick, and while there is a page to come for its timeout.
+    alarm: Alarm,
 }
 
 impl Scraper {
@@ -168,6 +171,7 @@ impl Scraper {
             client: target.client()?,
             template: target.template(),
             status: Arc::default(),
+            alarm: Alarm::new(),
             target,
         })
     }
@@ -183,7 +187,7 @@ impl Scraper {
             let due = release.map_or(tick, |release| release.min(tick));
             // Both branches are cancel-safe: a timer, and a channel's `recv`.
             let request = tokio::select! {
-                () = tokio::time::sleep(due.since(now)) => None,
+                () = self.alarm.after(due.since(now)) => None,
                 request = requests.recv() => match request {
                     Some(request) => Some(request),
                     None => break,
@@ -256,9 +260,14 @@ impl Scraper {
         (scraped.payload, is_up)
     }
 
-    async fn fetch(&self, timeout: Duration) -> Result<Page, ScrapeError> {
+    async fn fetch(&mut self, timeout: Duration) -> Result<Page, ScrapeError> {
         let timeout = timeout.min(self.target.timeout);
-        let fetched = self.client.fetch(&self.target.url, timeout).await;
+        // Dropping the exchange ends it.
+        let fetched = tokio::select! {
+            biased;
+            fetched = self.client.exchange(&self.target.url, timeout) => fetched,
+            () = self.alarm.after(timeout) => Err(FetchError::Timeout { timeout }),
+        };
         fetched.map_err(ScrapeError::Fetch)
     }
 

@@ -102,7 +102,8 @@ async fn forward(
                 Some(ask) => answer(&running, ask).await,
                 None => None,
             },
-            _ = look.tick() => {
+            // Without a file there is nothing to wake up for.
+            _ = look.tick(), if watched.has_file() => {
                 Box::pin(watched.look(&mut running, false)).await;
                 None
             }

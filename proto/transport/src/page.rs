@@ -174,12 +174,17 @@ impl PageClient {
     ///
     /// Says why there is none. Cancel-safe in that dropping the future ends the exchange.
     pub async fn fetch(&self, url: &PageUrl, timeout: Duration) -> Result<Page, FetchError> {
-        tokio::time::timeout(timeout, self.get(url, timeout))
+        tokio::time::timeout(timeout, self.exchange(url, timeout))
             .await
             .unwrap_or(Err(FetchError::Timeout { timeout }))
     }
 
-    async fn get(&self, url: &PageUrl, timeout: Duration) -> Result<Page, FetchError> {
+    /// Gets a page without a clock: the target is told of `timeout`, and the caller ends it then.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::fetch`], but for the time. Cancel-safe as that is.
+    pub async fn exchange(&self, url: &PageUrl, timeout: Duration) -> Result<Page, FetchError> {
         let request = self.request(url, timeout)?;
         let response = self.http.request(request).await;
         let response = response.map_err(|error| unreachable(innermost(&error)))?;
@@ -189,6 +194,9 @@ impl PageClient {
             return Err(FetchError::Status { status });
         }
         let encoding = text(&head.headers, CONTENT_ENCODING).unwrap_or_default();
+        let content_type = text(&head.headers, CONTENT_TYPE);
+        // It holds the connection's buffer, which without it takes the next pieces too.
+        drop(head);
         let limit = self.options.body_bytes_max;
         let packing = Encoding::from_http(&encoding);
         let packing = packing.ok_or_else(|| FetchError::Encoding {
@@ -209,7 +217,7 @@ impl PageClient {
             ReadError::TooLarge => FetchError::TooLarge { limit },
         })?;
         Ok(Page {
-            content_type: text(&head.headers, CONTENT_TYPE),
+            content_type,
             body: inflate.finish_buffer().map_err(refused)?.freeze(),
         })
     }
@@ -223,7 +231,11 @@ impl PageClient {
         headers
             .entry(USER_AGENT)
             .or_insert(HeaderValue::from_static(self.options.user_agent));
-        if let Ok(seconds) = HeaderValue::try_from(timeout.as_secs_f64().to_string()) {
+        let seconds = match timeout.subsec_nanos() {
+            0 => Ok(HeaderValue::from(timeout.as_secs())),
+            _ => HeaderValue::try_from(timeout.as_secs_f64().to_string()),
+        };
+        if let Ok(seconds) = seconds {
             headers.insert(TIMEOUT_HEADER, seconds);
         }
         let mut request = Request::new(Pieces::default());
