@@ -33,15 +33,38 @@ impl Alias {
         Self { columns }
     }
 
+    /// Numbers that may be drawn: n.
+    pub fn len(&self) -> usize {
+        self.columns.len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.columns.is_empty()
+    }
+
     /// One draw; 0 of an empty distribution.
     pub fn draw(&self, chance: &mut Chance) -> usize {
-        let bits = chance.bits();
-        let column = (((bits >> 32) * self.columns.len() as u64) >> 32) as usize;
-        let Some(&(stay, other)) = self.columns.get(column) else {
-            return 0;
-        };
-        // A mask, for no branch predictor foresees a draw.
-        let stays = u32::from(bits as u32 <= stay).wrapping_neg();
-        ((column as u32 & stays) | (other & !stays)) as usize
+        let mut drawn = 0;
+        self.each(1, chance, |number| drawn = number);
+        drawn
+    }
+
+    /// Shows `n` draws, one after the other; none of an empty distribution.
+    #[inline]
+    pub fn each(&self, n: u64, chance: &mut Chance, mut show: impl FnMut(usize)) {
+        let columns = self.columns.as_slice();
+        // A generator of its own stays in registers.
+        let mut own = chance.clone();
+        for _ in 0..n {
+            let bits = own.bits();
+            let column = (((bits >> 32) * columns.len() as u64) >> 32) as usize;
+            if let Some(&(stay, other)) = columns.get(column) {
+                // A mask, for no branch predictor foresees a draw.
+                let stays = u32::from(bits as u32 <= stay).wrapping_neg();
+                show(((column as u32 & stays) | (other & !stays)) as usize);
+            }
+        }
+        *chance = own;
     }
 }

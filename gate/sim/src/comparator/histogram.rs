@@ -12,6 +12,7 @@ pub struct Histogram {
     /// Index of the first bucket.
     first: i32,
     counts: Vec<u64>,
+    total: u64,
 }
 
 impl Histogram {
@@ -62,14 +63,17 @@ impl Histogram {
         if self.counts.len() < from + counts.len() {
             self.counts.resize(from + counts.len(), 0);
         }
-        for (sum, count) in self.counts.iter_mut().skip(from).zip(counts) {
-            *sum += count;
+        if let Some(sums) = self.counts.get_mut(from..) {
+            for (sum, count) in sums.iter_mut().zip(counts) {
+                *sum += count;
+            }
         }
+        self.total += counts.iter().sum::<u64>();
     }
 
     /// Requests.
     pub fn total(&self) -> u64 {
-        self.counts.iter().sum()
+        self.total
     }
 
     /// Requests above the bucket `edge`.
@@ -80,18 +84,19 @@ impl Histogram {
 
     /// The lowest bucket with at most `share` of the requests above it; none of no request.
     pub fn edge(&self, share: f64) -> Option<i32> {
-        let mut above = self.total();
-        let allowed = share * above as f64;
-        if above == 0 {
+        let allowed = share * self.total as f64;
+        if self.total == 0 {
             return None;
         }
-        for (i, count) in (0i32..).zip(&self.counts) {
-            above -= count;
-            if above as f64 <= allowed {
-                return Some(self.first + i);
+        // Few are above it, so it is near the top.
+        let mut above = 0;
+        for (i, count) in self.counts.iter().enumerate().rev() {
+            above += count;
+            if above as f64 > allowed {
+                return Some(self.first + i as i32);
             }
         }
-        None
+        Some(self.first)
     }
 
     /// Upper bound of a bucket in seconds; infinite of the open one.

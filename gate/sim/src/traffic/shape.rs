@@ -127,18 +127,24 @@ impl Counter {
         let step = (unit * buckets / STEPS) as i64;
         let first = f64::from(OCTAVES.start - HELD.start) + octaves + 0.5 / STEPS;
         let first = (first * buckets * unit) as i64;
+        let place = |drawn: usize| (first + step * drawn as i64) >> FIXED_BITS;
         let last = self.counts.len() as i64 - 1;
         let (steps, counts) = (&*self.steps, self.counts.as_mut_slice());
-        let (mut lowest, mut highest) = self.touched;
-        for _ in 0..n {
-            let at = (first + step * steps.draw(chance) as i64) >> FIXED_BITS;
-            let at = at.clamp(0, last) as usize;
+        let reach = place(0)..=place(steps.len().saturating_sub(1));
+        let (mut lowest, mut highest) = (usize::MAX, 0);
+        let mut hit = |at: usize| {
             if let Some(count) = counts.get_mut(at) {
                 *count += 1;
             }
             (lowest, highest) = (lowest.min(at), highest.max(at));
+        };
+        // Where all that may be drawn is held, no draw needs to be brought back to it.
+        if *reach.start() >= 0 && *reach.end() <= last {
+            steps.each(n, chance, |drawn| hit(place(drawn) as usize));
+        } else {
+            steps.each(n, chance, |drawn| hit(place(drawn).clamp(0, last) as usize));
         }
-        self.touched = (lowest, highest);
+        self.touched = (self.touched.0.min(lowest), self.touched.1.max(highest));
     }
 
     /// Counts one request of `seconds`.
