@@ -175,20 +175,20 @@ impl Learnt {
         self.rows.push(row);
         self.n += 1.0;
         self.df += df;
-        let mut squares = 0.0;
-        let blocks = &mut self.blocks;
-        for block in blocks.iter_mut() {
+        for block in &mut self.blocks {
             // A row is as long as the baseline had slots; a shorter one ends in zeros.
             block.now.resize(width.max(block.now.len()), 0.0);
         }
-        self.rows.each(1, |place, x| {
+        let mut squares = 0.0;
+        let row = (1, self.rows.center(1));
+        let [first, others @ ..] = &mut self.blocks;
+        self.rows.show(row, &mut first.now, |sum, x| {
             squares += x * x;
-            for block in blocks.iter_mut() {
-                if let Some(sum) = block.now.get_mut(place) {
-                    *sum += x;
-                }
-            }
+            *sum += x;
         });
+        for block in others {
+            self.rows.show(row, &mut block.now, |sum, x| *sum += x);
+        }
         self.squares += squares;
         for (block, m) in self.blocks.iter_mut().zip(BLOCKS) {
             block.leave(&self.rows, m);
@@ -255,11 +255,7 @@ impl Learnt {
 impl Block {
     /// Leaves behind the row that a block of `m` does not reach any more.
     fn leave(&mut self, rows: &Rows, m: usize) {
-        let now = &mut self.now;
-        rows.each(m + 1, |place, old| {
-            if let Some(sum) = now.get_mut(place) {
-                *sum -= old;
-            }
-        });
+        let row = (m + 1, rows.center(m + 1));
+        rows.show(row, &mut self.now, |sum, old| *sum -= old);
     }
 }

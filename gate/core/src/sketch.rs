@@ -6,6 +6,7 @@
 
 use serde::{Deserialize, Serialize};
 
+mod counts;
 mod explicit;
 mod exponential;
 #[cfg(test)]

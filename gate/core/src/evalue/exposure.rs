@@ -48,8 +48,18 @@ pub struct Participants {
     ways: f64,
     layout: Layout,
     columns: Range<usize>,
-    /// By column: ratio of exposures before the cell, where known; a canary pod's mean now.
-    exposed: Vec<(Option<f64>, f64)>,
+    exposed: Vec<Exposed>,
+}
+
+/// How a column is exposed.
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Exposed {
+    /// Ratio of a canary pod's exposure to a baseline pod's before the cell, where known.
+    before: Option<f64>,
+    /// A canary pod's mean now.
+    now: f64,
+    /// The fewest requests that a baseline pod has now, of those that have any; 0 of none.
+    least: u64,
 }
 
 impl Exposure {
@@ -79,7 +89,12 @@ impl Exposure {
             let known = past.0 > 0.0 && past.1 > 0.0;
             let before = known.then_some(past.0 / past.1);
             *past = (DECAY * past.0 + now.0, DECAY * past.1 + now.1);
-            (before, now.0)
+            let requests = baseline.iter().map(|&pod| n.at(pod, column));
+            Exposed {
+                before,
+                now: now.0,
+                least: requests.filter(|&n| n > 0).min().unwrap_or(0),
+            }
         });
         let choices = log_choose(baseline.len() + canary.len(), canary.len());
         Some(Participants {
@@ -112,6 +127,13 @@ impl Participants {
     }
 }
 
+/// A null intensity against that of so many requests; 1 where there are none, for events without
+/// requests have no intensity to compare.
+fn against(null: f64, requests: u64) -> f64 {
+    let q = null / requests as f64;
+    if q.is_finite() { q } else { 1.0 }
+}
+
 /// A draw's name but for pod and route: seed, component, cell.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Draw {
@@ -132,14 +154,14 @@ pub struct Comparison<'a> {
     /// By column: the share of the canary's events that is kept, and a canary pod's mean requests
     /// times rate times that.
     thinning: Vec<(f64, f64)>,
-    /// The null intensity of a baseline pod's requests against its own, by pod and column.
-    intensities: Vec<f64>,
     /// ψ by tilt.
     psi: Lanes,
     /// |ln ψ| of the furthest tilt, times the most that a count is raised.
     strongest: f64,
-    /// The expected ψ of one event by baseline pod and column; none until asked for.
-    bases: Vec<Option<Lanes>>,
+    /// The expected ψ of one event, of those baseline pods and columns that were asked for.
+    bases: Vec<Lanes>,
+    /// By baseline pod and column, the number of its base plus 1; 0 until asked for.
+    known: Vec<u16>,
     /// Kept from one component to the next for its memory.
     pub(super) baseline: Baseline,
 }
@@ -159,43 +181,47 @@ impl<'a> Comparison<'a> {
             tilts,
             psi,
             thinning: Vec::with_capacity(who.columns.len()),
-            intensities: Vec::with_capacity(places),
             strongest: 0.0,
-            bases: vec![None; places],
+            bases: Vec::new(),
+            known: vec![0; places],
             baseline: Baseline::default(),
         };
         comparison.at(rate);
         comparison
     }
 
+    /// The same with the memory of one that is done, which takes that of this one.
+    pub fn after(mut self, done: &mut Self) -> Self {
+        std::mem::swap(&mut self.baseline, &mut done.baseline);
+        self
+    }
+
     /// Compares at another null rate ratio.
     pub fn at(&mut self, rate: f64) {
         self.thinning.clear();
-        self.thinning
-            .extend(self.who.exposed.iter().map(|&(before, now)| {
-                let intensity = before.map_or(rate, |ratio| rate * ratio);
-                let keep = if intensity <= UNTHINNED_MAX {
-                    1.0
-                } else {
-                    1.0 / intensity
-                };
-                (keep, rate * keep * now)
-            }));
-        self.intensities.clear();
         let mut raised: f64 = 1.0;
-        for &pod in &self.who.baseline {
-            let columns = self.thinning.iter().zip(self.who.columns.clone());
-            self.intensities.extend(columns.map(|(&(_, null), column)| {
-                let q = null / self.n.at(pod, column) as f64;
-                // Events without requests have no intensity to compare.
-                let q = if q.is_finite() { q } else { 1.0 };
-                raised = raised.max(q);
-                q
-            }));
-        }
+        self.thinning.extend(self.who.exposed.iter().map(|exposed| {
+            let intensity = exposed.before.map_or(rate, |ratio| rate * ratio);
+            let keep = if intensity <= UNTHINNED_MAX {
+                1.0
+            } else {
+                1.0 / intensity
+            };
+            let null = rate * keep * exposed.now;
+            raised = raised.max(against(null, exposed.least));
+            (keep, null)
+        }));
         let furthest = |most: f64, tilt: &f64| most.max(tilt.abs());
         self.strongest = raised.min(RAISED_MAX) * self.tilts.iter().fold(0.0, furthest);
-        self.bases.fill(None);
+        self.bases.clear();
+        self.known.fill(0);
+    }
+
+    /// The null intensity of the requests of baseline pod `pod` against its own, in column number
+    /// `column` of those compared.
+    fn intensity(&self, pod: usize, column: usize) -> f64 {
+        let null = self.thinning.get(column).map_or(0.0, |&(_, null)| null);
+        against(null, self.n.at(pod, self.who.columns.start + column))
     }
 
     /// ψ by tilt.
@@ -228,9 +254,14 @@ impl<'a> Comparison<'a> {
     pub fn score(&self, k: &Table, at: usize, tilt: usize) -> f64 {
         let ln_psi = self.tilts.get(tilt).copied().unwrap_or(0.0);
         let less_one = exp(ln_psi) - 1.0;
-        let each = self.events(k, at).filter(|&(_, events)| events > 0);
-        let each = each.map(|(place, events)| {
-            let q = self.intensities.get(place).copied().unwrap_or(1.0);
+        let Some(&pod) = self.who.baseline.get(at) else {
+            return 0.0;
+        };
+        let columns = self.who.columns.clone().enumerate();
+        let each = columns.map(|(number, column)| (number, k.at(pod, column)));
+        let each = each.filter(|&(_, events)| events > 0);
+        let each = each.map(|(number, events)| {
+            let q = self.intensity(pod, number);
             let base = if q > 1.0 {
                 q.min(RAISED_MAX) * ln_psi
             } else {
@@ -248,30 +279,25 @@ impl<'a> Comparison<'a> {
             return [1.0; LANES];
         };
         let mut weight = [1.0; LANES];
-        for (place, column) in (at * columns.len()..).zip(columns) {
+        for (number, column) in columns.enumerate() {
             let events = k.at(pod, column);
             if events > 0 {
-                let base = self.base(place);
+                let base = self.base(at, number);
                 weight = lanes::product(&weight, &lanes::power(&base, events));
             }
         }
         weight
     }
 
-    /// A baseline pod's events by column, each with its place among the intensities.
-    fn events(&self, k: &Table, at: usize) -> impl Iterator<Item = (usize, u64)> {
-        let columns = self.who.columns.clone();
-        let pod = self.who.baseline.get(at).copied();
-        let places = (at * columns.len()..).zip(columns);
-        places.map(move |(place, column)| (place, pod.map_or(0, |pod| k.at(pod, column))))
-    }
-
-    /// The expected ψ of one event, by tilt.
-    fn base(&mut self, place: usize) -> Lanes {
-        if let Some(known) = self.bases.get(place).copied().flatten() {
-            return known;
+    /// The expected ψ of one event of baseline pod number `at`, by tilt.
+    fn base(&mut self, at: usize, column: usize) -> Lanes {
+        let place = at * self.who.columns.len() + column;
+        let number = self.known.get(place).copied().map_or(0, usize::from);
+        if let Some(known) = number.checked_sub(1).and_then(|at| self.bases.get(at)) {
+            return *known;
         }
-        let q = self.intensities.get(place).copied().unwrap_or(1.0);
+        let pod = self.who.baseline.get(at).copied().unwrap_or(usize::MAX);
+        let q = self.intensity(pod, column);
         let mut base = [1.0; LANES];
         if q > 1.0 {
             for (base, tilt) in base.iter_mut().zip(self.tilts) {
@@ -282,8 +308,9 @@ impl<'a> Comparison<'a> {
                 *base += q * (psi - 1.0);
             }
         }
-        if let Some(place) = self.bases.get_mut(place) {
-            *place = Some(base);
+        self.bases.push(base);
+        if let Some(known) = self.known.get_mut(place) {
+            *known = u16::try_from(self.bases.len()).unwrap_or(0);
         }
         base
     }

@@ -116,38 +116,18 @@ impl Cpu {
         let shrink = (traffic.1 / traffic.0.max(1.0)).min(1.0).sqrt();
         let sd = seen.scale.value();
         let choices = permutation::log_choose(baseline.len() + canary.len(), canary.len());
-        // A limit moves all of the canary's scores alike, so they are computed once a tilt.
-        let scored = |tilt: f64| {
-            let by = tilt / sd;
-            let mut scores = (Scores::default(), Scores::default());
-            let each = baseline.iter().map(|(y, _)| by * (y - center));
-            scores.0.set(each, canary.len());
-            let each = canary.iter().map(|(y, _)| by * ((y - center) * shrink));
-            scores.1.set(each, canary.len());
-            (scores.0, scores.1, by * shrink)
-        };
-        let up = TILTS.map(scored);
-        let down = TILTS.map(|tilt| scored(-tilt));
-        let add = |sum: &mut f64, (baseline, canary, by): &(Scores, Scores, f64), limit: f64| {
-            *sum += permutation::log_e_raised(baseline, canary, -by * limit, choices);
+        let mut tilted = Tilted {
+            baseline: baseline.iter().map(|(y, _)| y - center).collect(),
+            canary: canary.iter().map(|(y, _)| (y - center) * shrink).collect(),
+            shrink,
+            sd,
+            choices,
+            scores: Default::default(),
+            by: 0.0,
         };
         let limits = (self.limits.rollback_above, self.limits.approve_below);
-        let limits = (libm::log(limits.0), libm::log(limits.1));
-        for (sum, scores) in seen.harm.iter_mut().zip(&up) {
-            add(sum, scores, limits.0);
-        }
-        for (sum, scores) in seen.safe.iter_mut().zip(&down) {
-            add(sum, scores, limits.1);
-        }
-        let rung = |(ratio, sums): Rung<'_>, scores: &[(Scores, Scores, f64)]| {
-            let limit = libm::log(ratio);
-            let coarse = COARSE.iter().filter_map(|&at| scores.get(at));
-            sums.iter_mut()
-                .zip(coarse)
-                .for_each(|(sum, scores)| add(sum, scores, limit));
-        };
-        seen.ladder.harm(known).for_each(|each| rung(each, &up));
-        seen.ladder.safe(known).for_each(|each| rung(each, &down));
+        tilted.step(1.0, (&mut seen.harm, limits.0), seen.ladder.harm(known));
+        tilted.step(-1.0, (&mut seen.safe, limits.1), seen.ladder.safe(known));
         self.observe(frame);
     }
 
@@ -257,6 +237,59 @@ impl Cpu {
         let raw = safe_log_e * self.kappa().1;
         let curve = self.curves.1;
         eta::expect(raw, growth, seen.cells_of_step, wanted, |t| curve.at(t))
+    }
+}
+
+/// Scores of a cell, at one tilt after the other.
+struct Tilted {
+    /// Residuals of the baseline's pods, and of the canary's, shrunk.
+    baseline: Vec<f64>,
+    canary: Vec<f64>,
+    shrink: f64,
+    sd: f64,
+    choices: f64,
+    scores: (Scores, Scores),
+    /// What a limit of 1 in logarithms takes off the canary's scores.
+    by: f64,
+}
+
+impl Tilted {
+    /// Takes the cell into `sums`, one a tilt, and into the rungs of a ladder. A limit moves all of
+    /// the canary's scores alike, so they are computed once a tilt.
+    fn step<'a>(
+        &mut self,
+        sign: f64,
+        (sums, limit): (&mut [f64], f64),
+        rungs: impl Iterator<Item = Rung<'a>>,
+    ) {
+        let limit = libm::log(limit);
+        let mut rungs: Vec<Rung<'a>> = rungs.map(|(r, sums)| (libm::log(r), sums)).collect();
+        for ((at, tilt), sum) in TILTS.into_iter().enumerate().zip(sums) {
+            self.set(sign * tilt / self.sd);
+            *sum += self.log_e(limit);
+            let Some(place) = COARSE.iter().position(|&coarse| coarse == at) else {
+                continue;
+            };
+            for (limit, sums) in &mut rungs {
+                if let Some(sum) = sums.get_mut(place) {
+                    *sum += self.log_e(*limit);
+                }
+            }
+        }
+    }
+
+    fn set(&mut self, by: f64) {
+        let chosen = self.canary.len();
+        let scored = |x: &f64| by * x;
+        self.scores.0.set(self.baseline.iter().map(scored), chosen);
+        self.scores.1.set(self.canary.iter().map(scored), chosen);
+        self.by = by * self.shrink;
+    }
+
+    /// ln E at a limit of so much in logarithms.
+    fn log_e(&self, limit: f64) -> f64 {
+        let (baseline, canary) = &self.scores;
+        permutation::log_e_raised(baseline, canary, -self.by * limit, self.choices)
     }
 }
 

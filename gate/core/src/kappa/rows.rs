@@ -57,23 +57,31 @@ impl Rows {
         }
     }
 
-    /// Shows the row before which `back` − 1 others came, place by place; nothing where there is
-    /// none.
-    pub(super) fn each(&self, back: usize, mut show: impl FnMut(usize, f64)) {
+    /// What the values of the row before which `back` − 1 others came are taken from: their mean
+    /// where residuals are wanted, else 0.
+    pub(super) fn center(&self, back: usize) -> f64 {
+        let Self::Whole(ring) = self else { return 0.0 };
+        let present = ring.row(back).iter().filter(|&&k| k != ABSENT);
+        let (n, sum) = present.fold((0u32, 0u32), |(n, sum), &k| (n + 1, sum + u32::from(k)));
+        f64::from(sum) / f64::from(n)
+    }
+
+    /// Shows that row, each value beside what is kept of its place; nothing where there is none.
+    pub(super) fn show(
+        &self,
+        (back, center): (usize, f64),
+        places: &mut [f64],
+        mut each: impl FnMut(&mut f64, f64),
+    ) {
         match self {
             Self::Real(ring) => {
-                let row = ring.row(back).iter().enumerate();
-                row.for_each(|(place, &x)| show(place, x));
+                let row = ring.row(back).iter();
+                places.iter_mut().zip(row).for_each(|(at, &x)| each(at, x));
             }
             Self::Whole(ring) => {
-                let row = ring.row(back);
-                let present = row.iter().filter(|&&k| k != ABSENT);
-                let (n, sum) =
-                    present.fold((0u32, 0u32), |(n, sum), &k| (n + 1, sum + u32::from(k)));
-                let mean = f64::from(sum) / f64::from(n);
-                for (place, &k) in row.iter().enumerate() {
-                    let residual = f64::from(k) - mean;
-                    show(place, if k == ABSENT { 0.0 } else { residual });
+                for (place, &k) in places.iter_mut().zip(ring.row(back)) {
+                    let residual = f64::from(k) - center;
+                    each(place, if k == ABSENT { 0.0 } else { residual });
                 }
             }
         }

@@ -5,7 +5,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{MAX_BUCKETS, QuantileEstimate, SAME, SketchError, locate};
+use super::{MAX_BUCKETS, QuantileEstimate, SAME, SketchError, counts, locate};
 
 /// Widest bucket index kept, so that shifting one never overflows.
 const MAX_INDEX: i64 = 1 << 30;
@@ -103,9 +103,7 @@ impl Exponential {
     }
 
     pub(super) fn total(&self) -> u64 {
-        self.counts
-            .iter()
-            .fold(self.zero_count, |sum, &n| sum.saturating_add(n))
+        counts::sum(&self.counts).saturating_add(self.zero_count)
     }
 
     pub(super) fn count_above(&self, edge: i32) -> u64 {
@@ -130,9 +128,10 @@ impl Exponential {
         if !other.counts.is_empty() && self.cover(other.offset >> shift, last >> shift) {
             if shift == 0 {
                 let from = (other.offset - self.offset) as usize;
-                for (cell, &count) in self.counts.iter_mut().skip(from).zip(&other.counts) {
-                    *cell = cell.saturating_add(count);
-                }
+                counts::add(
+                    self.counts.get_mut(from..).unwrap_or_default(),
+                    &other.counts,
+                );
                 return;
             }
             let places = other.places_in(self);
@@ -155,10 +154,16 @@ impl Exponential {
     /// Takes away what was merged: this sketch covers it, at its scale or a coarser one.
     pub(super) fn subtract(&mut self, other: &Self) {
         self.zero_count = self.zero_count.saturating_sub(other.zero_count);
-        let places = other.places_in(self);
-        for (at, &count) in places.zip(&other.counts) {
-            if let Some(cell) = self.counts.get_mut(at) {
-                *cell = cell.saturating_sub(count);
+        let from = usize::try_from(i64::from(other.offset) - i64::from(self.offset));
+        let same = from.ok().filter(|_| other.steps_above(self) == 0);
+        if let Some(sums) = same.and_then(|from| self.counts.get_mut(from..)) {
+            counts::subtract(sums, &other.counts);
+        } else {
+            let places = other.places_in(self);
+            for (at, &count) in places.zip(&other.counts) {
+                if let Some(cell) = self.counts.get_mut(at) {
+                    *cell = cell.saturating_sub(count);
+                }
             }
         }
         if self.counts.len() > MAX_BUCKETS / 2 {
