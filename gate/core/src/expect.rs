@@ -220,7 +220,7 @@ impl Model<'_> {
         let learnt = pods > 1 && self.traffic.history_seconds >= ALIKE_AFTER_SECONDS;
         let assume = match self.policy.risk.assume {
             Some(policy::Assume::Alike) => Assume::Alike,
-            None if learnt => Assume::Alike,
+            None if learnt => Assume::Watched,
             _ => Assume::Vary,
         };
         let prior = what.prior(assume, pods == 1);

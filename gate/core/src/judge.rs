@@ -251,7 +251,7 @@ impl Judge {
         let one_pod = baseline == 1;
         self.places.freeze();
         let assume = match self.config.assume {
-            Assume::Auto if !one_pod && self.progress.history >= ALIKE_AFTER => Assume::Alike,
+            Assume::Auto if !one_pod && self.progress.history >= ALIKE_AFTER => Assume::Watched,
             Assume::Auto => Assume::Vary,
             given => given,
         };

@@ -171,6 +171,7 @@ fn kappa_agrees() {
             a: number(&p[0]),
             b: number(&p[1]),
             blocks: number(&p[2]),
+            margin: 0.0,
         });
         let history = integer(&case["history"]) as usize;
         kappa.begin(pods == 1);

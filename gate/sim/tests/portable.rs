@@ -72,15 +72,15 @@ fn verdicts_are_the_same_on_every_machine() {
         format!("{found:016x} {name}\n")
     });
     expect_test::expect![[r#"
-        61eb074cd0b952e0 drift
+        a8377d253c2e0ecd drift
         9457a7ace2317494 first-check
-        941274b089cb4874 differ-20
-        36c4874ac7db177e lost-windows
-        5b567b5f3d1ea429 classic-buckets
-        1020de3546978b57 error-clusters
-        ebc24e8017ee63a5 one-route
-        98d9da2ea8d2c59f slower
-        41ecb79bf46103bc busier
+        1ba823d89c742c40 differ-20
+        99784aba06a8651d lost-windows
+        e10736ef5a64a139 classic-buckets
+        437292694ef1830c error-clusters
+        8e7072ee66a74aa8 one-route
+        c9096b96b5b32bd4 slower
+        17126a5e3099f7a5 busier
     "#]]
     .assert_eq(&digests.concat());
 }

@@ -240,6 +240,7 @@ fn config_as_json(config: &JudgeConfig, shape: &Shape) -> Value {
             Assume::Alike => "alike",
             Assume::Auto => "auto",
             Assume::Vary => "vary",
+            Assume::Watched => "watched",
         },
         "cells_min": config.cells_min,
         "seed": config.seed,

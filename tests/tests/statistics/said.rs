@@ -149,7 +149,11 @@ fn memories(chance: &mut Chance) -> Vec<Value> {
     ];
     let mut found = Vec::new();
     for (used, name) in uses {
-        for (assume, word) in [(Assume::Vary, "vary"), (Assume::Alike, "alike")] {
+        for (assume, word) in [
+            (Assume::Vary, "vary"),
+            (Assume::Alike, "alike"),
+            (Assume::Watched, "watched"),
+        ] {
             for one_pod in [true, false] {
                 let mut memory = memory(chance, used, assume, one_pod);
                 memory["use"] = json!(name);

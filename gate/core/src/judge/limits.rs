@@ -29,6 +29,7 @@ pub(crate) const UTILIZATION: Prior = Prior {
     a: 1.25,
     b: 48.0,
     blocks: 10.0,
+    margin: 0.0,
 };
 /// A pod whose windows cover less of a cell has no utilization in it.
 const COVERAGE_MIN: f64 = 0.4;

@@ -15,7 +15,15 @@ pub struct Prior {
     pub b: f64,
     /// Weight in blocks.
     pub blocks: f64,
+    /// Standard errors that are added to what is learnt; negative ones are taken off.
+    pub margin: f64,
 }
+
+/// Standard errors by which the learnt curve of rollback is moved where pods were watched: noise in
+/// what was learnt of errors only costs time, and of CPU the prior says more than is seen. Why
+/// latency has none: docs/statistics.md, section 8.4.
+const MARGIN_ERRORS: f64 = -1.0;
+const MARGIN_CPU: f64 = -0.5;
 
 /// Whether a pod may be slow for minutes by itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -26,6 +34,8 @@ pub enum Assume {
     Auto,
     /// Yes.
     Vary,
+    /// No, for several pods were watched for ten minutes: `Alike`, with margins.
+    Watched,
 }
 
 /// What a curve belongs to.
@@ -48,7 +58,7 @@ pub enum Use {
 impl Use {
     /// The prior of docs/statistics.md, section 4; none: κ = 1, as the pods are assumed alike.
     pub fn prior(self, assume: Assume, one_pod: bool) -> Option<Prior> {
-        let alike = assume == Assume::Alike;
+        let alike = matches!(assume, Assume::Alike | Assume::Watched);
         let (a, b, blocks) = match (self, one_pod) {
             (Self::RollbackLatency | Self::RollbackErrors, true) if alike => return None,
             (Self::RollbackLatency, true) => (2.5, 48.0, 40.0),
@@ -63,7 +73,18 @@ impl Use {
             (Self::ApproveCpu, true) => (5.0, 24.0, 12.0),
             (Self::ApproveCpu, false) => (6.0, 12.0, 24.0),
         };
-        Some(Prior { a, b, blocks })
+        let margin = match self {
+            _ if assume != Assume::Watched || one_pod => 0.0,
+            Self::RollbackErrors => MARGIN_ERRORS,
+            Self::RollbackCpu => MARGIN_CPU,
+            _ => 0.0,
+        };
+        Some(Prior {
+            a,
+            b,
+            blocks,
+            margin,
+        })
     }
 
     /// Whether its scores are counts.
@@ -83,7 +104,14 @@ impl Prior {
             // The prior's shape, at the level learnt so far.
             let guess = before.map_or(shape, |before| excess * shape / before);
             let learnt = data.map_or(guess, |(ratio, weight)| {
-                (self.blocks * guess + weight * ratio.max(0.0)) / (self.blocks + weight)
+                let blocks = self.blocks + weight;
+                let learnt = (self.blocks * guess + weight * ratio.max(0.0)) / blocks;
+                if self.margin == 0.0 {
+                    return learnt;
+                }
+                // A variance from so many blocks, as of independent Gaussian sums.
+                let error = (1.0 + learnt) * (2.0 / blocks).sqrt();
+                (learnt + self.margin * error).max(0.0)
             });
             excess = excess.max(learnt);
             *place = excess;

@@ -17,11 +17,15 @@ PRIORS = {
     "approve errors": ((2, 48, 16), (1.5, 48, 20)),
     "approve cpu": ((5, 24, 12), (6, 12, 24)),
 }
+# Standard errors added where several pods were watched for ten minutes; else they are as if alike.
+MARGINS = {"rollback errors": -1, "rollback cpu": -0.5}
 
 
 def prior(use, assume, one_pod):
-    """The prior of a use such as `rollback latency`."""
-    return PRIORS.get(f"{use} {assume}", PRIORS.get(use))[0 if one_pod else 1]
+    """The prior of a use such as `rollback latency`: a, b, weight, and the margin where there is one."""
+    assume, margin = ("alike", MARGINS.get(use, 0)) if assume == "watched" else (assume, 0)
+    found = PRIORS.get(f"{use} {assume}", PRIORS.get(use))[0 if one_pod else 1]
+    return found if one_pod or found is None else (*found, margin)
 
 
 class Memory:
@@ -81,14 +85,16 @@ class Memory:
         """κ after t judged cells."""
         if prior is None:
             return 1.0
-        a, b, weight = prior
+        a, b, weight, margin = (*prior, 0)[:4]
         shape = lambda m: a - 1 + m / b
         curve = []
         for i, m in enumerate(BLOCKS):
             guess = curve[-1] * shape(m) / shape(BLOCKS[i - 1]) if curve else shape(m)
             found = self.excess(m)
             if found is not None:
-                guess = (weight * guess + found[1] * max(0.0, found[0])) / (weight + found[1])
+                blocks = weight + found[1]
+                guess = (weight * guess + found[1] * max(0.0, found[0])) / blocks
+                guess = max(0.0, guess + margin * (1 + guess) * math.sqrt(2 / blocks))
             curve.append(max([guess, *curve[-1:]]))
         beyond = max(1.0, t / BLOCKS[-1])
         return 1 + beyond * float(np.interp(t, BLOCKS, curve))

@@ -213,7 +213,7 @@ class Rollout:
         one_pod = self.active[: self.pods].sum() == 1
         assume = self.config["assume"]
         if assume == "auto":
-            assume = "alike" if not one_pod and self.history >= 120 else "vary"
+            assume = "watched" if not one_pod and self.history >= 120 else "vary"
         self.begun, self.first_canary = (one_pod, assume), self.pods
         memories = [part.memory for _, part in self.all_latency()]
         memories += [*(part.memory for part in self.errors), self.phi] if "errors" in self.on else []

@@ -52,14 +52,16 @@ def kappa(shape, pods, history, t):
     """κ after t cells, an array, where the pods turn out to have no memory: what is left of the prior."""
     if shape is None:
         return np.ones(len(t))
-    a, b, blocks = shape
+    a, b, blocks, margin = (*shape, 0)[:4]
     found, before = None, (0, 0.0)
     for m in BLOCKS:
         guess = a - 1 + m / b
         if before[0]:
             guess = before[1] * guess / (a - 1 + before[0] / b)
         weight = np.where(history + t >= m, max(1, pods - 1) * (history + t) / m, 0.0)
-        level = np.maximum(before[1], blocks * guess / (blocks + weight))
+        level = blocks * guess / (blocks + weight)
+        error = np.where(weight > 0, (1 + level) * np.sqrt(2 / (blocks + weight)), 0.0)
+        level = np.maximum(before[1], level + margin * error)
         between = level if found is None else before[1] + (level - before[1]) * (t - before[0]) / (m - before[0])
         found = between if found is None else np.where(t > before[0], between, found)
         before = m, level
@@ -72,7 +74,7 @@ def seconds(what, side, limits, ratio, traffic, assume):
     rate, more = growth(what, side, limit, ratio, traffic, limits["quantile"], limits["strict"], limits["negligible"])
     pods, history = baseline_pods(traffic), traffic["history_seconds"] / CELL
     if assume == "auto":
-        assume = "alike" if pods > 1 and traffic["history_seconds"] >= 600 else "vary"
+        assume = "watched" if pods > 1 and traffic["history_seconds"] >= 600 else "vary"
     shape = prior(f"{side} {what}", assume, pods == 1)
     wanted = math.log(1 / limits["risk"]) + 1 + more + (math.log(1 / 0.02) if side == "rollback" else 0.0)
     rate = min(rate, math.log(pods + 1))
