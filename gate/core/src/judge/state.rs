@@ -10,7 +10,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 use super::{Judge, JudgeConfig, Progress, cpu, errors, frame::Places, latency, limits};
 
 /// Version of the saved state; it changes with every change of shape or meaning.
-pub const VERSION: u32 = 3;
+pub const VERSION: u32 = 4;
 
 /// The saved state of a judge.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
