@@ -130,9 +130,9 @@ fn read(notes: &str) -> Option<Vec<Input>> {
         let mut words = line.split_whitespace();
         let (word, number) = (words.next()?, words.next()?.parse::<usize>().ok()?);
         let input = inputs.get_mut(number)?;
-        let numbers = words.map(str::parse::<u64>);
+        let mut numbers = words.map(str::parse::<u64>);
         match word {
-            "STARTED" => input.bytes = numbers.last()?.ok()?,
+            "STARTED" => input.bytes = numbers.next_back()?.ok()?,
             "FT" => input.features = numbers.collect::<Result<_, _>>().ok()?,
             _ => {}
         }
