@@ -137,7 +137,7 @@ fn another_version_or_configuration_is_refused() {
     );
     let refused = serde_json::from_str::<Saved>(&newer).expect_err("a newer one");
     let said = refused.to_string();
-    let expected = "the saved judge is of version 4, this one goes on from version 3 only";
+    let expected = "the saved judge is of version 5, this one goes on from version 4 only";
     assert!(said.starts_with(expected), "{said}");
     let strict = JudgeConfig {
         latency: Some(LatencyLimits {
