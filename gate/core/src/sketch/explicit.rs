@@ -101,7 +101,8 @@ impl Explicit {
             });
         };
         Some(QuantileEstimate {
-            value: low + share * (high - low),
+            // Rounding may lead past the bound.
+            value: (low + share * (high - low)).min(high),
             low,
             high,
         })
