@@ -226,8 +226,9 @@ impl<'a> Cursor<'a> {
     ) -> Result<Braces<'a>, Reason> {
         self.at += 1;
         let (first, mut name) = (labels.len(), None);
-        let (from, mut to) = (self.at, self.at);
-        let mut behind = self.at;
+        // Where the label set begins, the last label but one ends, and the last one ends.
+        let from = self.at;
+        let (mut end_before, mut end) = (from, from);
         // The grammar has the name first; anywhere is as clear, and Prometheus takes it.
         let strict = self.rules.strict;
         let may_be_name = |labels: &Vec<Label<'a>>| labels.len() == first || !strict;
@@ -258,7 +259,7 @@ impl<'a> Cursor<'a> {
                 let value = self.quoted()?;
                 within(&key, &value, labels.len() - first, limits)?;
                 labels.push(Label { name: key, value });
-                (to, behind) = (behind, self.at);
+                (end_before, end) = (end, self.at);
             } else if quoted && name.is_none() && !key.is_empty() && may_be_name(labels) {
                 name = Some(key);
             } else {
@@ -272,7 +273,7 @@ impl<'a> Cursor<'a> {
         match self.eat(b'}') {
             true => Ok(Braces {
                 name,
-                before_last: self.text.get(from..to).unwrap_or_default(),
+                before_last: self.text.get(from..end_before).unwrap_or_default(),
             }),
             false if self.is_done() => Err(Reason::UnclosedBraces),
             false => Err(Reason::BadLabelSet),

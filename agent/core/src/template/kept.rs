@@ -222,6 +222,25 @@ impl Kept {
 
     /// Compares the blocks that are gone with those that came.
     fn compare(&self, buffer: &[u8], at: u64, plan: &[Piece], changes: &mut Changes) {
+        let gone = self.gone(buffer, plan, changes);
+        if gone.is_empty() {
+            // Nothing is taken away, as on a first page: every point that came is new.
+            let fresh = changes.fresh.iter().filter(|built| !built.spliced);
+            let points = fresh.map(|built| built.segment.counts.points);
+            changes.added += points.sum::<usize>();
+        } else {
+            differ(&gone, at, changes);
+        }
+        changes.markers.sort_by_key(|(index, _, _)| *index);
+    }
+
+    /// Returns the blocks that are gone, with the segments they belong to.
+    fn gone<'b>(
+        &self,
+        buffer: &'b [u8],
+        plan: &[Piece],
+        changes: &Changes,
+    ) -> Vec<(usize, &'b [u8])> {
         let mut stays = vec![false; self.segments.len()];
         let kept = plan.iter().filter_map(|piece| match piece {
             Piece::Same(index) | Piece::Staged(index, _) => Some(index),
@@ -233,43 +252,9 @@ impl Kept {
             }
         }
         let all = self.segments.iter().zip(&stays).enumerate();
-        let gone: Vec<(usize, &[u8])> = all
-            .filter(|(_, (_, stays))| !**stays)
+        all.filter(|(_, (_, stays))| !**stays)
             .filter_map(|(index, (segment, _))| Some((index, buffer.get(segment.block.clone())?)))
-            .collect();
-        if gone.is_empty() {
-            let fresh = changes.fresh.iter().filter(|built| !built.spliced);
-            changes.added += fresh
-                .map(|built| built.segment.counts.points)
-                .sum::<usize>();
-            changes.markers.sort_by_key(|(index, _, _)| *index);
-            return;
-        }
-        let fresh: Vec<(usize, &[u8])> = changes
-            .fresh
-            .iter()
-            .enumerate()
-            .filter(|(_, built)| !built.spliced)
-            .map(|(index, built)| (index, built.block.as_slice()))
-            .collect();
-        let (gone_at, gone): (Vec<usize>, Vec<&[u8]>) = gone.into_iter().unzip();
-        let (fresh_at, fresh): (Vec<usize>, Vec<&[u8]>) = fresh.into_iter().unzip();
-        let difference = block::compare(&gone, &fresh, at);
-        changes.added += difference.added;
-        for (index, slot, start) in difference.starts {
-            let built = fresh_at
-                .get(index)
-                .and_then(|index| changes.fresh.get_mut(*index));
-            if let Some(built) = built {
-                wire::set(&mut built.block, slot, start);
-            }
-        }
-        for (index, markers, count) in difference.markers {
-            if let Some(index) = gone_at.get(index) {
-                changes.markers.push((*index, markers, count));
-            }
-        }
-        changes.markers.sort_by_key(|(index, _, _)| *index);
+            .collect()
     }
 
     /// Says that a scrape failed: every series gets its marker, once.
@@ -329,6 +314,29 @@ impl Kept {
         }
         self.bytes = buffer.freeze();
         true
+    }
+}
+
+/// Notes how the points that came differ from those of the blocks that are gone.
+fn differ(gone: &[(usize, &[u8])], at: u64, changes: &mut Changes) {
+    let fresh = changes.fresh.iter().enumerate();
+    let fresh = fresh.filter(|(_, built)| !built.spliced);
+    let (fresh_at, fresh): (Vec<usize>, Vec<&[u8]>) = fresh
+        .map(|(index, built)| (index, built.block.as_slice()))
+        .unzip();
+    let (gone_at, gone): (Vec<usize>, Vec<&[u8]>) = gone.iter().copied().unzip();
+    let difference = block::compare(&gone, &fresh, at);
+    changes.added += difference.added;
+    for (index, slot, start) in difference.starts {
+        let built = fresh_at.get(index);
+        if let Some(built) = built.and_then(|index| changes.fresh.get_mut(*index)) {
+            wire::set(&mut built.block, slot, start);
+        }
+    }
+    for (index, markers, count) in difference.markers {
+        if let Some(index) = gone_at.get(index) {
+            changes.markers.push((*index, markers, count));
+        }
     }
 }
 

@@ -51,7 +51,7 @@ impl Kept {
         (plan, staged): (&mut Vec<Piece>, &mut Vec<u8>),
     ) -> Result<Changes, Unfit> {
         let mut changes = Changes::default();
-        // Most of a first page is one family's, or can be.
+        // Of a first page one family may be nearly all; of a later one little is read.
         let expected = if self.segments.is_empty() {
             text.len()
         } else {
