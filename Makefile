@@ -102,18 +102,15 @@ FUZZ_RUSTFLAGS := -Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4
 FUZZ_HOST := $(ARCH)-unknown-linux-gnu
 FUZZ_PLACES = --programs $${CARGO_TARGET_DIR:-target}/$(FUZZ_HOST)/fuzz --corpora $(DAVY_CACHE)/fuzz $(if $(FUZZ_TARGETS),--targets $(FUZZ_TARGETS))
 
-# Runs of one commit add up in the record; of a tree that was changed nobody knows what it is.
-FUZZ_COMMIT = $(COMMIT)$(shell git diff --quiet HEAD -- Cargo.lock Cargo.toml agent config fuzz gate proto 2>/dev/null || echo -changed)
-
 # Each target for FUZZ_SECONDS of CPU or FUZZ_EXECUTIONS, two at a time, from what earlier runs
 # found (in the cache) and the committed seeds. A finding goes into fuzz/seeds, where tests see it.
-# With FUZZ_TARGETS the record's rows of other targets stay.
+# Runs of the same code add up in the record. With FUZZ_TARGETS the rows of other targets stay.
 .PHONY: fuzz
 fuzz: FUZZ_SECONDS ?= 3600
 fuzz: FUZZ_EXECUTIONS ?= 100000000
 fuzz: fuzz-programs ## every parser and reader under libFuzzer, into tests/record/fuzz.json
 	cargo run --locked -p davy-fuzz-run -- run $(FUZZ_PLACES) --seconds $(FUZZ_SECONDS) --executions $(FUZZ_EXECUTIONS) \
-	  --record tests/record/fuzz.json --commit $(FUZZ_COMMIT) \
+	  --record tests/record/fuzz.json \
 	  --command 'make fuzz $(if $(FUZZ_TARGETS),FUZZ_TARGETS=$(FUZZ_TARGETS) )FUZZ_SECONDS=$(FUZZ_SECONDS)'
 
 # Replaces fuzz/seeds by what of the found reaches most: at most 40 files and 15 KiB a target.

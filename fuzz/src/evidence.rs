@@ -22,6 +22,8 @@ pub const TARGET: Target = Target {
     seeds: seeds::evidence,
     dictionary: Some("otlp.dict"),
     bytes_max: 4096,
+    mutations: 15_000,
+    code: crate::GATE,
 };
 
 /// Most requests of one input.

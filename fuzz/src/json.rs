@@ -25,6 +25,8 @@ pub const TARGET: Target = Target {
     seeds: seeds::documents,
     dictionary: Some("json.dict"),
     bytes_max: 2048,
+    mutations: 100_000,
+    code: crate::AGENT,
 };
 
 /// A value of two bytes (`0,`) is a node of a tree, of some hundred bytes, and then an AnyValue.

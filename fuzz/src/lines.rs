@@ -25,6 +25,8 @@ pub const TARGET: Target = Target {
     seeds: seeds::logs,
     dictionary: Some("log.dict"),
     bytes_max: 2048,
+    mutations: 25_000,
+    code: crate::AGENT,
 };
 
 /// Blank lines are no records; a record of two bytes (`a`, a line feed) has two attributes of the

@@ -9,6 +9,8 @@ pub const TARGET: Target = Target {
     seeds: || seeds::pages(&["goapp"], "om"),
     dictionary: Some("text.dict"),
     bytes_max: 4096,
+    mutations: 100_000,
+    code: crate::AGENT,
 };
 
 /// Checks a page.

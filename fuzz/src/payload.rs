@@ -28,6 +28,8 @@ pub const TARGET: Target = Target {
     seeds: seeds::requests,
     dictionary: Some("otlp.dict"),
     bytes_max: 2048,
+    mutations: 300_000,
+    code: crate::AGENT,
 };
 
 /// An entry of two bytes becomes a resource of some hundred.

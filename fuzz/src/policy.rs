@@ -20,6 +20,8 @@ pub const TARGET: Target = Target {
     seeds: seeds::policies,
     dictionary: Some("policy.dict"),
     bytes_max: 2048,
+    mutations: 75_000,
+    code: crate::GATE,
 };
 
 /// A value of two bytes (`a,` of a list) is a node with its place, and may be a mistake whose

@@ -27,6 +27,8 @@ pub const TARGET: Target = Target {
     },
     dictionary: None,
     bytes_max: 4096,
+    mutations: 500_000,
+    code: crate::AGENT,
 };
 
 /// Most bytes that a translation holds for each byte of the page, and beside them: a native

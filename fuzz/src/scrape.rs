@@ -24,6 +24,8 @@ pub const TARGET: Target = Target {
     seeds: seeds::scrapes,
     dictionary: Some("scrape.dict"),
     bytes_max: 4096,
+    mutations: 8_000,
+    code: crate::AGENT,
 };
 
 /// First byte of a list of edits.

@@ -28,6 +28,8 @@ pub const TARGET: Target = Target {
     seeds: seeds::sketches,
     dictionary: Some("sketch.dict"),
     bytes_max: 512,
+    mutations: 250_000,
+    code: crate::GATE,
 };
 
 /// Most bytes that making a sketch holds for each byte of its input, and beside them: an HDR

@@ -30,6 +30,8 @@ pub const TARGET: Target = Target {
     },
     dictionary: Some("text.dict"),
     bytes_max: 4096,
+    mutations: 100_000,
+    code: crate::AGENT,
 };
 
 /// U+FEFF, which lenient reading passes over at the start.

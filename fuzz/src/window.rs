@@ -18,6 +18,8 @@ pub const TARGET: Target = Target {
     seeds: seeds::windows,
     dictionary: Some("json.dict"),
     bytes_max: 2048,
+    mutations: 1_000_000,
+    code: crate::GATE,
 };
 
 /// A route of two bytes would be a hundred; a count of two bytes is one of eight.

@@ -1,4 +1,5 @@
-//! The checks without libFuzzer: on every seed, and on mutations of them for ten seconds a target.
+//! The checks without libFuzzer: on every seed, and on mutations of them, some ten seconds a target.
+//! `DAVY_MUTATIONS=20 cargo test -p davy-fuzz` tries twenty times as many.
 
 #![allow(
     clippy::expect_used,
@@ -8,16 +9,19 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::path::Path;
-use std::time::{Duration, Instant};
 
 use davy_fuzz::mutate::{Draw, mutate};
 use davy_fuzz::{TARGETS, Target, seeds, target};
 
-/// How long mutations of one target are tried. Targets are tests of their own and so run at once,
-/// as many as there are cores: on two cores all of them take a minute.
-const MUTATIONS: Duration = Duration::from_secs(10);
-/// The mutations are the same in every run; how many there are is a matter of time.
+/// The mutations are the same in every run. Targets are tests of their own and so run at once, as
+/// many as there are cores: on two cores all of them take a minute.
 const SEED: u64 = 1;
+
+/// How many times a target's own number of mutations is tried.
+fn times() -> usize {
+    let given = std::env::var("DAVY_MUTATIONS").ok();
+    given.map_or(1, |times| times.parse().expect("DAVY_MUTATIONS: a number"))
+}
 
 /// Runs a check; where it fails the input is kept, and said where.
 #[track_caller]
@@ -65,17 +69,12 @@ fn mutations_hold(name: &str) {
     let target = target(name).expect("a target");
     let (seeds, words) = (seeds::of(target), seeds::words(target));
     let mut draw = Draw::new(SEED);
-    let until = Instant::now() + MUTATIONS;
-    let mut tried = 0;
-    while Instant::now() < until {
+    for tried in 0..target.mutations * times() {
         let [first, second] = [(); 2].map(|()| draw.below(seeds.len()));
         let mut input = seeds[first].1.clone();
         mutate(&mut input, &seeds[second].1, &words, &mut draw);
         check(target, &format!("mutation {tried}"), &input);
-        tried += 1;
     }
-    println!("{name}: {tried} mutations of {} seeds", seeds.len());
-    assert!(tried > 0, "no time for any");
 }
 
 /// Guarantees: no target is left out of the mutations.

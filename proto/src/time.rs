@@ -178,9 +178,11 @@ fn offset_seconds(offset: &str) -> Option<i64> {
     }
     let sign = if offset.starts_with('-') { -1 } else { 1 };
     let (hours, minutes) = offset.get(1..)?.split_once(':')?;
-    let known = hours.len() == 2 && minutes.len() == 2;
+    if hours.len() != 2 || minutes.len() != 2 {
+        return None;
+    }
     let (hours, minutes) = (digits(hours)?, digits(minutes)?);
-    (known && hours < 24 && minutes < 60).then_some(sign * (hours * 3600 + minutes * 60))
+    (hours < 24 && minutes < 60).then_some(sign * (hours * 3600 + minutes * 60))
 }
 
 fn digits(text: &str) -> Option<i64> {

@@ -37,7 +37,7 @@ pub(super) fn fuzz(target: &Target, options: &Run) -> anyhow::Result<Outcome> {
             }
         }
     });
-    let mut outcome = Outcome::new(target.name, options);
+    let mut outcome = Outcome::new(target, options);
     let (mut said, mut stopped) = (Instant::now(), false);
     loop {
         match heard.recv_timeout(LOOK_EVERY) {

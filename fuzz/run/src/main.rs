@@ -9,6 +9,7 @@ use anyhow::Context as _;
 use clap::{Args, Parser, Subcommand};
 use davy_fuzz::{TARGETS, Target, seeds, target};
 
+mod code;
 mod fuzzer;
 mod keep;
 mod record;
@@ -62,9 +63,6 @@ struct Keep {
     files: usize,
 }
 
-/// The commit of a run that does not say which.
-const UNKNOWN: &str = "unknown";
-
 #[derive(Debug, Args)]
 struct Run {
     #[command(flatten)]
@@ -84,9 +82,6 @@ struct Run {
     /// What was run, for the record.
     #[arg(long, default_value = "davy-fuzz-run run")]
     command: String,
-    /// The commit that was run, for the record.
-    #[arg(long, default_value = UNKNOWN)]
-    commit: String,
 }
 
 fn main() -> ExitCode {

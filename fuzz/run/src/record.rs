@@ -1,8 +1,8 @@
 //! What came of runs, target by target.
 //!
-//! A row is one target at one commit on one machine. Runs of the same three add up, since each goes
-//! on from the inputs that the one before found; another commit or machine begins the row anew, and
-//! the rows of targets that were not run stay as they are.
+//! A row is one target at one state of its code. Runs of the two add up, since each goes on from the
+//! inputs that the one before found; other code begins the row anew, and the rows of targets that
+//! were not run stay as they are.
 
 use std::fmt;
 use std::fs;
@@ -10,16 +10,14 @@ use std::path::Path;
 use std::sync::Mutex;
 
 use anyhow::Context as _;
+use davy_fuzz::Target;
 use serde::{Deserialize, Serialize};
 
-use crate::Run;
+use crate::{Run, code};
 
 /// What is asked of each target without a finding: so much CPU time, or so many executions.
 const GOAL_CPU_SECONDS: f64 = 3600.0;
 const GOAL_EXECUTIONS: u64 = 100_000_000;
-
-/// How a commit is written whose tree was changed: nobody knows whether two such are the same.
-const CHANGED: &str = "-changed";
 
 /// The record: a row for each target that was ever run.
 #[derive(Debug, Default, Deserialize, Serialize)]
@@ -40,6 +38,8 @@ pub(super) struct Outcome {
     pub(super) target: String,
     /// Whether it ran for 3600 s of CPU or 100 million executions, and nothing was found.
     goal_met: bool,
+    /// The newest commit that changed the target's code; empty where it was changed since then, or
+    /// the tree is not a repository.
     pub(super) commit: String,
     /// What was run last.
     pub(super) command: String,
@@ -57,15 +57,16 @@ pub(super) struct Outcome {
     pub(super) corpus_inputs: u64,
     /// Names of the inputs of which something does not hold.
     pub(super) findings: Vec<String>,
+    /// Where it ran last.
     machine: Machine,
 }
 
 impl Outcome {
     /// A run that has just begun.
-    pub(super) fn new(target: &str, options: &Run) -> Self {
+    pub(super) fn new(target: &Target, options: &Run) -> Self {
         Self {
-            target: target.to_owned(),
-            commit: options.commit.clone(),
+            target: target.name.to_owned(),
+            commit: code::commit(target.code).unwrap_or_default(),
             command: options.command.clone(),
             runs: 1,
             ..Self::default()
@@ -74,11 +75,10 @@ impl Outcome {
 
     /// Whether runs of the two may be added up.
     fn goes_on(&self, before: &Self) -> bool {
-        let is_known = !self.commit.ends_with(CHANGED) && self.commit != crate::UNKNOWN;
-        is_known && self.commit == before.commit && self.machine == before.machine
+        !self.commit.is_empty() && self.commit == before.commit
     }
 
-    /// Adds an earlier run of the same target, commit and machine.
+    /// Adds an earlier run of the same target and code.
     fn add(&mut self, before: &Self) {
         self.runs += before.runs;
         self.executions += before.executions;
@@ -202,7 +202,7 @@ mod tests {
     }
 
     #[test]
-    fn runs_of_one_commit_add_up_and_a_finding_stays() {
+    fn runs_of_the_same_code_add_up_and_a_finding_stays() {
         let mut record = Record::default();
         record.put(outcome("text", "a", 1800.0, 5));
         assert!(!record.targets[0].goal_met);
@@ -221,8 +221,8 @@ mod tests {
 
     /// Guarantees: what was counted of other code is not counted of this.
     #[test]
-    fn another_commit_begins_anew() {
-        for commit in ["b", "a-changed", crate::UNKNOWN] {
+    fn other_code_begins_anew() {
+        for commit in ["b", ""] {
             let mut record = Record::default();
             record.put(outcome("text", "a", 3600.0, 5));
             for _ in 0..2 {
