@@ -54,7 +54,8 @@ pub(super) struct Difference {
 }
 
 impl<'b> Metric<'b> {
-    fn of(field: &Field<'b>, block: &'b [u8]) -> Option<Self> {
+    /// Reads a metric whose points end at `points_end`, or wherever they do.
+    fn of(field: &Field<'b>, block: &'b [u8], points_end: Option<u32>) -> Option<Self> {
         let message = field.message().ok()?;
         let end = message.offset + message.bytes.len();
         let mut name: &[u8] = &[];
@@ -64,11 +65,15 @@ impl<'b> Metric<'b> {
                 (1, Value::Bytes(text)) => name = text.bytes,
                 (number @ (5 | 7 | 9 | 10 | 11), Value::Bytes(data)) => {
                     let data_end = field.offset + field.raw.len();
+                    let within = match points_end {
+                        Some(points_end) => block.get(points_end as usize..data_end)?,
+                        None => rest_of(data, block)?,
+                    };
                     return Some(Self {
                         name,
                         number,
                         before: block.get(message.offset..field.offset)?,
-                        within: rest_of(data, block)?,
+                        within,
                         after: block.get(data_end..end)?,
                         data,
                     });
@@ -179,7 +184,13 @@ impl<'b> Point<'b> {
 /// Returns the metrics of a block.
 pub(super) fn metrics(block: &[u8]) -> impl Iterator<Item = Metric<'_>> {
     let fields = Message::request(block).fields().map_while(Result::ok);
-    fields.filter_map(move |field| Metric::of(&field, block))
+    fields.filter_map(move |field| Metric::of(&field, block, None))
+}
+
+/// Returns the one metric of a block, whose points are known to end at `points_end`.
+pub(super) fn metric(block: &[u8], points_end: u32) -> Option<Metric<'_>> {
+    let field = Message::request(block).fields().next()?.ok()?;
+    Metric::of(&field, block, Some(points_end))
 }
 
 /// Returns where the times of points and exemplars stand that are `time`.

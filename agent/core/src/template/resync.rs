@@ -8,7 +8,7 @@
 
 use std::cmp::Ordering;
 
-use memchr::{memchr, memchr_iter};
+use memchr::memchr;
 
 use crate::exposition::Parts;
 
@@ -197,7 +197,7 @@ impl Splice<'_> {
 
     /// Puts the family together.
     fn finish(&self, block: &[u8], length: usize) -> Option<Spliced> {
-        let metric = block::metrics(block).next()?;
+        let metric = block::metric(block, self.segment.points_end)?;
         let points = Points {
             segment: self.segment,
             block,
@@ -215,18 +215,27 @@ impl Splice<'_> {
         }
         let mut markers = Vec::new();
         block::put_markers(&mut markers, &metric, &gone, self.context.at);
-        let mut built = self.put_together(&points)?;
-        let text = self.text.get(..length)?;
-        let counts = &mut built.segment.counts;
-        counts.lines = memchr_iter(b'\n', text).count() as u32;
         Some(Spliced {
-            built,
+            built: self.put_together(&points)?,
             length,
             read: self.read,
             added,
             removed: gone.len(),
             markers,
         })
+    }
+
+    /// Returns the lines of the new page that the family takes.
+    fn lines(&self) -> Option<u32> {
+        let segment = self.segment;
+        let mut lines = segment.counts.lines;
+        for gap in &self.gaps {
+            lines -= segment.lines(gap.unit..gap.unit + gap.removed)?;
+            if let Some(came) = &gap.came {
+                lines += came.segment.lines(0..came.segment.units.len())?;
+            }
+        }
+        Some(lines)
     }
 
     fn put_together(&self, points: &Points<'_>) -> Option<Built> {
@@ -242,22 +251,27 @@ impl Splice<'_> {
             from = gap.unit + gap.removed;
         }
         runs.push(Run::of(segment, points.block, from..segment.units.len())?);
-        let length = runs.iter().map(|run| run.points.len()).sum();
-        let (mut bytes, tail) = points.metric.opened(length);
         let header = *segment.ops.first()?;
+        let header_literal = segment.literals.get(..header.literal as usize)?;
+        let sum = |of: fn(&Run<'_>) -> usize| runs.iter().map(of).sum::<usize>();
+        let mut literals = Vec::with_capacity(header_literal.len() + sum(|run| run.literals.len()));
+        literals.extend_from_slice(header_literal);
+        let mut ops = Vec::with_capacity(1 + sum(|run| run.ops.len()));
+        ops.push(header);
         let mut new = Segment {
             name: segment.name.clone(),
             families: segment.families.clone(),
             target: Vec::new(),
-            literals: segment.literals.get(..header.literal as usize)?.to_vec(),
-            ops: vec![header],
-            units: Vec::with_capacity(segment.units.len()),
+            literals,
+            ops,
+            units: Vec::with_capacity(sum(|run| run.units.len())),
             points_end: 0,
-            times: Vec::with_capacity(segment.times.len()),
+            times: Vec::with_capacity(sum(|run| run.times.len())),
             started: false,
             counts: segment.counts.clone(),
             block: 0..0,
         };
+        let (mut bytes, tail) = points.metric.opened(sum(|run| run.points.len()));
         for run in &runs {
             run.append(&mut new, &mut bytes);
         }
@@ -270,6 +284,7 @@ impl Splice<'_> {
         let samples = new.ops.iter().filter(|op| op.role.has_value()).count();
         let counts = &mut new.counts;
         (counts.points, counts.samples, counts.read) = (new.units.len(), samples, samples);
+        counts.lines = self.lines()?;
         // A family without samples is read otherwise.
         (counts.points > 0).then_some(Built {
             segment: new,
@@ -302,7 +317,7 @@ impl<'b> Points<'b> {
         after: usize,
         removed: &[&[u8]],
     ) -> Option<usize> {
-        let metric = block::metrics(&came.block).next()?;
+        let metric = block::metric(&came.block, came.segment.points_end)?;
         if !metric.is_like(&self.metric) {
             return None;
         }
@@ -341,13 +356,7 @@ struct Run<'r> {
 
 impl<'r> Run<'r> {
     fn of(segment: &'r Segment, block: &'r [u8], range: std::ops::Range<usize>) -> Option<Self> {
-        let end = Unit {
-            op: segment.ops.len() as u32,
-            literal: segment.literals.len() as u32,
-            point: segment.points_end,
-        };
-        let from = *segment.units.get(range.start).unwrap_or(&end);
-        let to = *segment.units.get(range.end).unwrap_or(&end);
+        let (from, to) = (segment.unit(range.start), segment.unit(range.end));
         let times = match segment.times.is_empty() {
             true => &[],
             false => segment.times.get(range.clone())?,

@@ -1,5 +1,7 @@
 //! One part of a page: what its text was, and where each value of it goes in the encoded block.
 
+use memchr::memchr_iter;
+
 use crate::exposition::{Kind, Label, Tally};
 use crate::payload::walk::varint;
 use crate::same;
@@ -133,6 +135,27 @@ impl Segment {
         let first = self.literals.get(..length);
         let is_empty = self.ops.is_empty() && !text.is_empty();
         !is_empty && first.is_some_and(|first| text.starts_with(first))
+    }
+
+    /// Returns where a point begins; the end of all where there is none of that number.
+    pub(super) fn unit(&self, index: usize) -> Unit {
+        let end = || Unit {
+            op: self.ops.len() as u32,
+            literal: self.literals.len() as u32,
+            point: self.points_end,
+        };
+        self.units.get(index).copied().unwrap_or_else(end)
+    }
+
+    /// Returns how many lines of text points take, with the comments behind each.
+    pub(super) fn lines(&self, units: std::ops::Range<usize>) -> Option<u32> {
+        let (from, to) = (self.unit(units.start), self.unit(units.end));
+        let ops = self.ops.get(from.op as usize..to.op as usize)?;
+        let literals = from.literal as usize..to.literal as usize;
+        let literals = self.literals.get(literals)?;
+        // A value ends its line, which is not in the literal.
+        let values = ops.iter().filter(|op| op.role.has_value()).count();
+        Some((values + memchr_iter(b'\n', literals).count()) as u32)
     }
 
     /// Walks the text and puts its values into the block, as far as the literals are the same.
