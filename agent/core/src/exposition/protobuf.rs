@@ -63,12 +63,13 @@ fn within(reason: Reason, start: usize) -> Reason {
     }
 }
 
-/// Returns whether a page begins with a message that has a name and is whole.
-pub(crate) fn begins(page: &[u8]) -> bool {
-    let Ok(message) = frame(page, 0) else {
-        return false;
-    };
-    message.bytes.first() == Some(&0x0a) && header(message).is_ok()
+/// Returns the message that a page begins with, and its name, where it is whole and has one.
+pub(crate) fn first(page: &[u8]) -> Option<(&[u8], &str)> {
+    let message = frame(page, 0).ok()?;
+    if message.bytes.first() != Some(&0x0a) {
+        return None;
+    }
+    Some((message.bytes, header(message).ok()?.name))
 }
 
 fn frame(bytes: &[u8], at: usize) -> Result<Message<'_>, Reason> {

@@ -31,8 +31,7 @@ pub const ACCEPT: &str = "application/vnd.google.protobuf;\
 /// families.
 pub fn sniff(content_type: Option<&str>, page: &[u8]) -> Result<Format, PageError> {
     let declared = declared(content_type)?;
-    // A text never begins with a whole message that has a name, nor is a message ever text.
-    if declared != Some(Format::Protobuf) && protobuf::begins(page) {
+    if declared != Some(Format::Protobuf) && begins_with_message(page) {
         return Ok(Format::Protobuf);
     }
     match declared {
@@ -44,6 +43,14 @@ pub fn sniff(content_type: Option<&str>, page: &[u8]) -> Result<Format, PageErro
         true => Ok(Format::OpenMetrics),
         false => Ok(Format::Text),
     }
+}
+
+/// Returns whether a page begins with a whole message that has a name. A text may do so, too, if its
+/// first line is one byte: but a name has no line feed in it, and a message has bytes that a text
+/// has not.
+fn begins_with_message(page: &[u8]) -> bool {
+    protobuf::first(page)
+        .is_some_and(|(message, name)| !name.contains(char::is_control) && !is_text(message))
 }
 
 /// Returns the format that a Content-Type names.
@@ -131,6 +138,17 @@ mod tests {
         check(protobuf, "a 1\n# EOF\n", Format::OpenMetrics);
         check(protobuf, "\x09\x0a\x01a\x22\x04\x12\x02", Format::Protobuf);
         check(Some("text/html"), message, Format::Protobuf);
+    }
+
+    #[test]
+    fn a_text_is_not_taken_for_a_message() {
+        let text = Some("text/plain; version=0.0.4");
+        // A message of 34 bytes, of them 32 for its name: that of several lines, and one of one line.
+        for name in ["a\n".repeat(16), "a".repeat(32)] {
+            let page = format!("\"\n {name} 1\n");
+            assert!(protobuf::first(page.as_bytes()).is_some(), "{page}");
+            check(text, &page, Format::Text);
+        }
     }
 
     #[test]
