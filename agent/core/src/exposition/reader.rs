@@ -193,6 +193,10 @@ fn comment<'a>(builder: &mut Builder<'a>, line: &'a str, rules: Rules) -> Result
             Err(Reason::NotMetadata)
         };
     }
+    // Nothing but the word: leniently a comment, as Prometheus's parsers have it.
+    if !rules.strict && cursor.is_done() {
+        return Ok(Seen::Other);
+    }
     cursor.separator()?;
     let name = cursor.metric_name()?;
     if name.is_empty() {

@@ -163,6 +163,21 @@ fn hostile_label_values_survive() {
     );
 }
 
+/// Guarantees: a line that says nothing but its keyword is a comment, however it ends.
+#[test]
+fn keywords_alone_are_comments() {
+    let page = "# HELP\n# TYPE\r\n# HELP  \n# HELPa b\na 1\n";
+    check(
+        TEXT,
+        page,
+        &expect![[r#"
+        a unknown "" ""
+          Value = 1
+        bad 1 (line 3: metric name is malformed), duplicates 0, timestamps 0
+    "#]],
+    );
+}
+
 #[test]
 fn quoted_names() {
     let page = "# HELP \"my.dotted.metric\" dots\n# TYPE \"my.dotted.metric\" counter\n\

@@ -95,7 +95,8 @@ message!(InstrumentationScope {
 });
 message!(KeyValue {
     key: "key",
-    value: "value"
+    value: "value",
+    key_strindex: "keyStrindex",
 });
 message!(ArrayValue { values: "values" });
 message!(KeyValueList { values: "values" });
@@ -278,8 +279,7 @@ message!(Exemplar {
     AsInt: "asInt",
 });
 
-/// A value; the only message with bytes in base64. References into a profile's string table have no
-/// meaning in the three signals and are left out.
+/// A value; the only message with bytes in base64.
 impl Field for AnyValue {
     fn to_json(&self) -> Value {
         let (name, value) = match &self.value {
@@ -290,7 +290,8 @@ impl Field for AnyValue {
             Some(Any::ArrayValue(list)) => ("arrayValue", list.to_json()),
             Some(Any::KvlistValue(list)) => ("kvlistValue", list.to_json()),
             Some(Any::BytesValue(bytes)) => ("bytesValue", Value::String(base64::encode(bytes))),
-            Some(Any::StringValueStrindex(_)) | None => return Value::Object(Map::new()),
+            Some(Any::StringValueStrindex(index)) => ("stringValueStrindex", index.to_json()),
+            None => return Value::Object(Map::new()),
         };
         Value::Object(Map::from_iter([(name.to_owned(), value)]))
     }
@@ -309,6 +310,9 @@ impl Field for AnyValue {
                     let bytes = value.as_str().and_then(base64::decode);
                     let fault = || Fault::expected("base64", value).under("bytesValue".to_owned());
                     Any::BytesValue(bytes.ok_or_else(fault)?)
+                }
+                "stringValueStrindex" => {
+                    Any::StringValueStrindex(take("stringValueStrindex", value)?)
                 }
                 _ => continue,
             });

@@ -136,6 +136,24 @@ fn check_error(text: &str, expected: &str) {
     assert_eq!(error.to_string(), expected);
 }
 
+/// Guarantees: references into a string table, of which the three signals have none, are not lost.
+#[test]
+fn references_into_a_string_table_are_read_and_written() {
+    let span = Span {
+        attributes: vec![KeyValue {
+            key_strindex: 7,
+            ..pair("", Any::StringValueStrindex(8))
+        }],
+        ..Span::default()
+    };
+    let text = concat!(
+        r#"{"resourceSpans":[{"scopeSpans":[{"spans":[{"attributes":["#,
+        r#"{"keyStrindex":7,"value":{"stringValueStrindex":8}}]}]}]}]}"#,
+    );
+    assert_eq!(write_traces(&of_span(span.clone())), text);
+    assert_eq!(read_traces(text.as_bytes()), Ok(of_span(span)));
+}
+
 #[test]
 fn errors_name_the_place() {
     check_error("[]", "request: invalid type: sequence, expected an object");

@@ -270,6 +270,17 @@ fn parts_that_depend_on_each_other_are_one() {
     assert_eq!(both.page(TEXT, clash(2).as_bytes()), 0);
 }
 
+/// Guarantees: a part that is found further back is not taken for the one that comes after it, too.
+#[test]
+fn a_part_that_stands_twice_is_kept_twice() {
+    let (a, b) = ("# TYPE a gauge\na 1\n", "# TYPE b bad\n");
+    let c = "# TYPE c gauge\nc 1\n";
+    let mut both = Both::new();
+    for page in [&[a, b, c][..], &[b, a, b, c], &[b, a, c]] {
+        both.page(TEXT, page.concat().as_bytes());
+    }
+}
+
 #[test]
 fn starts_move_with_resets_and_survive_failures() {
     let page = |value: u32, created: u32| {

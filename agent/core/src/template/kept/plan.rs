@@ -64,9 +64,11 @@ impl Kept {
         let mut native_buckets = 0;
         while at < text.len() {
             let rest = text.get(at..).unwrap_or_default();
-            // Nearly always the next part is the one that came next before.
+            // Nearly always the next part is the one that came next before. Behind one that was found
+            // further back it may have been passed already.
             let is_next = self.segments.get(next).is_some_and(|s| !s.ops.is_empty());
             if is_next
+                && !used.contains(next)
                 && let Some(length) =
                     self.keep(next, buffer, rest, context, (plan, staged, &mut changes))
             {
@@ -226,6 +228,10 @@ struct Used {
 }
 
 impl Used {
+    fn contains(&self, index: usize) -> bool {
+        self.is_used.get(index).is_some_and(|used| *used)
+    }
+
     fn note(&mut self, index: usize) {
         if let Some(used) = self.is_used.get_mut(index) {
             *used = true;
@@ -257,9 +263,6 @@ impl Used {
             .by_name
             .binary_search_by(|index| named(index).cmp(&Some(name)));
         let index = *self.by_name.get(at.ok()?)? as usize;
-        self.is_used
-            .get(index)
-            .is_some_and(|used| !used)
-            .then_some(index)
+        (!self.contains(index)).then_some(index)
     }
 }
