@@ -9,11 +9,13 @@ use serde::{Deserialize, Serialize};
 mod counts;
 mod explicit;
 mod exponential;
+mod packed;
 #[cfg(test)]
 mod tests;
 
 pub use explicit::Explicit;
 pub use exponential::Exponential;
+pub use packed::Packed;
 
 /// The most buckets that one sketch may have.
 pub const MAX_BUCKETS: usize = 2048;
@@ -182,25 +184,21 @@ impl Sketch {
 /// Bounds are the same when they differ by less than this share: they are written in decimals.
 const SAME: f64 = 1e-9;
 
-/// Position of the quantile among counts: the index of its bucket, and the share of that bucket
-/// that lies below it.
-fn locate(counts: impl Iterator<Item = u64>, total: u64, q: f64) -> Option<(usize, f64)> {
-    if total == 0 {
-        return None;
-    }
+/// Position of the quantile among counts that make `total` with those below them: the index of its
+/// bucket, and the share of that bucket that lies below it; none where it is below them all.
+fn locate(counts: &[u64], total: u64, q: f64) -> Option<(usize, f64)> {
     let rank = q.clamp(0.0, 1.0) * total as f64;
-    let (mut before, mut below, mut last) = (0u64, 0u64, None);
-    for (i, count) in counts.enumerate() {
+    let mut below = total;
+    // Most quantiles are near the upper end.
+    for (i, &count) in counts.iter().enumerate().rev() {
         if count == 0 {
             continue;
         }
-        before = below;
-        below = below.saturating_add(count);
-        last = Some((i, count));
-        if below as f64 >= rank {
-            break;
+        let before = below.saturating_sub(count);
+        if (before as f64) < rank || before == 0 {
+            return Some((i, ((rank - before as f64) / count as f64).clamp(0.0, 1.0)));
         }
+        below = before;
     }
-    let (i, count) = last?;
-    Some((i, ((rank - before as f64) / count as f64).clamp(0.0, 1.0)))
+    None
 }

@@ -182,7 +182,7 @@ impl<'a> Comparison<'a> {
             psi,
             thinning: Vec::with_capacity(who.columns.len()),
             strongest: 0.0,
-            bases: Vec::new(),
+            bases: Vec::with_capacity(places),
             known: vec![0; places],
             baseline: Baseline::default(),
         };
@@ -190,10 +190,15 @@ impl<'a> Comparison<'a> {
         comparison
     }
 
-    /// The same with the memory of one that is done, which takes that of this one.
-    pub fn after(mut self, done: &mut Self) -> Self {
-        std::mem::swap(&mut self.baseline, &mut done.baseline);
+    /// The same in the room of one that is done.
+    pub fn within(mut self, room: &mut Baseline) -> Self {
+        self.baseline = std::mem::take(room);
         self
+    }
+
+    /// Its room, for another one.
+    pub fn room(self) -> Baseline {
+        self.baseline
     }
 
     /// Compares at another null rate ratio.

@@ -236,7 +236,8 @@ impl Errors {
         for component in &mut self.harm {
             component.step(k, &mut comparison, draw);
         }
-        let mut comparison = Comparison::new(&who, n, 1.0, &self.coarse).after(&mut comparison);
+        let mut room = comparison.room();
+        let mut comparison = Comparison::new(&who, n, 1.0, &self.coarse).within(&mut room);
         for (ratio, sums) in seen.ladder.harm(known) {
             comparison.at(ratio);
             counts::step(sums, Family::Count, k, &mut comparison, draw);

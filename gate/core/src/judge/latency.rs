@@ -13,7 +13,7 @@ use super::rolling::{Rolling, Thresholds};
 use super::tails::{Grid, Tails};
 use super::{LatencyLimits, logs};
 use crate::combine::log_mixture;
-use crate::evalue::counts::{self, Family};
+use crate::evalue::counts::{self, Baseline, Family};
 use crate::evalue::exposure::{Comparison, Draw, Exposure, Participants};
 use crate::evalue::table::Table;
 use crate::kappa::{Assume, Curve, Prior, Use};
@@ -253,13 +253,14 @@ impl Latency {
         };
         let pooled = self.exposure.step(&n, 0..frame.columns, frame.layout);
         let shift = grid.shift(self.limits.rollback_above, true);
+        let room = &mut Baseline::default();
         if let Some(who) = &pooled {
-            self.step_harm(who, (&n, tails), (rates.0, shift), draw);
-            self.step_safe(who, (&n, tails), (rates.1, &grid), draw);
-            self.step_ladder(who, (&n, tails), (&grid, known), draw);
+            self.step_harm(who, (&n, tails), (rates.0, shift), draw, room);
+            self.step_safe(who, (&n, tails), (rates.1, &grid), draw, room);
+            self.step_ladder(who, (&n, tails), (&grid, known), draw, room);
         }
         if self.several_routes {
-            self.step_routes(frame, (&n, tails), (rates.0, shift), draw);
+            self.step_routes(frame, (&n, tails), (rates.0, shift), draw, room);
         }
         self.observe(frame, &n);
     }
@@ -270,8 +271,9 @@ impl Latency {
         (n, tails): (&Table, &Tails),
         (rate, shift): (f64, i32),
         draw: Draw,
+        room: &mut Baseline,
     ) {
-        let mut counts = Comparison::new(who, n, rate, &self.tilts.up);
+        let mut counts = Comparison::new(who, n, rate, &self.tilts.up).within(room);
         let mut stalls = Comparison::new(who, n, rate, &self.tilts.indicator);
         for level in 0..self.levels.len() {
             let edge = self.thresholds.pooled(level);
@@ -285,6 +287,7 @@ impl Latency {
                 component.counts.step(&k, comparison, draw);
             }
         }
+        *room = counts.room();
     }
 
     fn step_routes(
@@ -293,6 +296,7 @@ impl Latency {
         (n, tails): (&Table, &Tails),
         (rate, shift): (f64, i32),
         draw: Draw,
+        room: &mut Baseline,
     ) {
         let tables: Vec<Table> = (0..self.route_levels.len())
             .map(|i| tails.exceedances(shift, |column| self.thresholds.route(column, i)))
@@ -302,10 +306,11 @@ impl Latency {
             let Some(who) = exposure.step(n, column..column + 1, frame.layout) else {
                 continue;
             };
-            let mut comparison = Comparison::new(&who, n, rate, &self.tilts.up);
+            let mut comparison = Comparison::new(&who, n, rate, &self.tilts.up).within(room);
             for (component, k) in route.iter_mut().zip(&tables) {
                 component.counts.step(k, &mut comparison, draw);
             }
+            *room = comparison.room();
         }
     }
 
@@ -315,8 +320,9 @@ impl Latency {
         (n, tails): (&Table, &Tails),
         (rate, grid): (f64, &Grid),
         draw: Draw,
+        room: &mut Baseline,
     ) {
-        let mut comparison = Comparison::new(who, n, rate, &self.tilts.down);
+        let mut comparison = Comparison::new(who, n, rate, &self.tilts.down).within(room);
         let edge = self.thresholds.pooled(self.top());
         let shift = grid.shift(self.limits.approve_below, false);
         let k = tails.exceedances(shift, |_| edge);
@@ -327,6 +333,7 @@ impl Latency {
         for (log_e, (family, _)) in self.safe.iter_mut().zip(SAFE) {
             counts::step(log_e, family, &k, &mut comparison, draw);
         }
+        *room = comparison.room();
     }
 
     fn observe(&mut self, frame: &Frame<'_>, n: &Table) {

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::assessment::Unavailable;
 use super::frame::Frame;
 use super::tails::{Grid, Place, Tails};
-use crate::sketch::Sketch;
+use crate::sketch::{Packed, Sketch};
 
 /// Cells whose latency sets the thresholds.
 const ROLLING: usize = 12;
@@ -29,7 +29,7 @@ pub(super) struct Rolling {
 #[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
 struct Saved {
     /// By column.
-    cells: VecDeque<Vec<Sketch>>,
+    cells: VecDeque<Box<[Packed]>>,
     grid: Option<Grid>,
     /// Why latency can't be judged any more.
     broken: Option<Unavailable>,
@@ -48,7 +48,9 @@ impl From<Saved> for Rolling {
             saved,
             sums: Vec::new(),
         };
-        cells.into_iter().for_each(|cell| rolling.add(cell));
+        for cell in cells {
+            rolling.add(cell.into_iter().map(Sketch::from).collect());
+        }
         rolling
     }
 }
@@ -157,6 +159,7 @@ impl Rolling {
                 }
             }
         }
+        let cell = cell.into_iter().map(Packed::from).collect();
         self.saved.cells.push_back(cell);
         if self.saved.cells.len() > ROLLING {
             self.drop_oldest();
@@ -171,10 +174,11 @@ impl Rolling {
 
     fn drop_oldest(&mut self) {
         let oldest = self.saved.cells.pop_front().unwrap_or_default();
-        for (column, sketch) in oldest.iter().enumerate() {
+        for (column, sketch) in oldest.into_iter().enumerate() {
+            let sketch = Sketch::from(sketch);
             for at in [0, column + 1] {
                 if let Some(sum) = self.sums.get_mut(at) {
-                    sum.subtract(sketch);
+                    sum.subtract(&sketch);
                 }
             }
         }

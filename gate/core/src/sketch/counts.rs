@@ -1,10 +1,11 @@
 //! Arithmetic of counts by bucket: none goes beyond a `u64`'s ends, as `saturating_add` has it.
 //!
-//! Counts are far from those ends, so all of them are asked first and then added without asking:
-//! both are what a compiler turns into vector instructions, where a look at each is not.
+//! Counts are far from those ends, so all are added without asking, with a note of their highest
+//! bits, and once more where one was near an end: a compiler turns that into vector instructions,
+//! which a look at each is not.
 
 /// Whether all are below 2^`bits`.
-fn below(bits: u32, counts: &[u64]) -> bool {
+pub(super) fn below(bits: u32, counts: &[u64]) -> bool {
     counts.iter().fold(0, |any, count| any | count) >> bits == 0
 }
 
@@ -12,13 +13,15 @@ fn below(bits: u32, counts: &[u64]) -> bool {
 pub(super) fn add(sums: &mut [u64], counts: &[u64]) {
     let len = sums.len().min(counts.len());
     let (sums, counts) = (&mut sums[..len], &counts[..len]);
-    if below(63, sums) && below(63, counts) {
+    // Two numbers below 2^63 have a sum below 2^64.
+    let mut any = 0;
+    for (sum, count) in sums.iter_mut().zip(counts) {
+        any |= *sum | count;
+        *sum = sum.wrapping_add(*count);
+    }
+    if any >> 63 != 0 {
         for (sum, count) in sums.iter_mut().zip(counts) {
-            *sum += count;
-        }
-    } else {
-        for (sum, count) in sums.iter_mut().zip(counts) {
-            *sum = sum.saturating_add(*count);
+            *sum = sum.wrapping_sub(*count).saturating_add(*count);
         }
     }
 }
@@ -27,18 +30,16 @@ pub(super) fn add(sums: &mut [u64], counts: &[u64]) {
 pub(super) fn subtract(sums: &mut [u64], counts: &[u64]) {
     let len = sums.len().min(counts.len());
     let (sums, counts) = (&mut sums[..len], &counts[..len]);
-    let each = sums.iter().zip(counts);
     // Of numbers below 2^63 a difference below 0 has the highest bit set.
-    let any = each.fold(0, |any, (sum, count)| {
-        any | sum | count | sum.wrapping_sub(*count)
-    });
-    if any >> 63 == 0 {
+    let mut any = 0;
+    for (sum, count) in sums.iter_mut().zip(counts) {
+        let difference = sum.wrapping_sub(*count);
+        any |= *sum | count | difference;
+        *sum = difference;
+    }
+    if any >> 63 != 0 {
         for (sum, count) in sums.iter_mut().zip(counts) {
-            *sum -= count;
-        }
-    } else {
-        for (sum, count) in sums.iter_mut().zip(counts) {
-            *sum = sum.saturating_sub(*count);
+            *sum = sum.wrapping_add(*count).saturating_sub(*count);
         }
     }
 }

@@ -87,7 +87,7 @@ impl Explicit {
     }
 
     pub(super) fn quantile(&self, q: f64) -> Option<QuantileEstimate> {
-        let (bucket, share) = locate(self.counts.iter().copied(), self.total(), q)?;
+        let (bucket, share) = locate(&self.counts, self.total(), q)?;
         let low = bucket
             .checked_sub(1)
             .and_then(|i| self.bounds.get(i))

@@ -19,7 +19,7 @@ pub struct Exponential {
     scale: i32,
     zero_count: u64,
     offset: i32,
-    counts: Vec<u64>,
+    pub(super) counts: Vec<u64>,
 }
 
 impl Exponential {
@@ -215,16 +215,18 @@ impl Exponential {
     }
 
     pub(super) fn quantile(&self, q: f64) -> Option<QuantileEstimate> {
-        let counts = std::iter::once(self.zero_count).chain(self.counts.iter().copied());
-        let (bucket, share) = locate(counts, self.total(), q)?;
-        if bucket == 0 {
+        let total = self.total();
+        if total == 0 {
+            return None;
+        }
+        let Some((bucket, share)) = locate(&self.counts, total, q) else {
             return Some(QuantileEstimate {
                 value: 0.0,
                 low: 0.0,
                 high: 0.0,
             });
-        }
-        let index = f64::from(self.offset) + (bucket - 1) as f64;
+        };
+        let index = f64::from(self.offset) + bucket as f64;
         Some(QuantileEstimate {
             value: self.edge(index + share),
             low: self.edge(index),
