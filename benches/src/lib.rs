@@ -1,4 +1,5 @@
 //! What benches run on; nothing of it ships.
 
 pub mod ring;
+pub mod rollout;
 pub mod rules;

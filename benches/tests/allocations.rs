@@ -4,7 +4,8 @@ use davy_agent_core::exposition::Options;
 use davy_agent_core::json::to_protobuf;
 use davy_agent_core::template::Template;
 use davy_agent_core::translate::{Identity, ScrapeStats};
-use davy_benches::ring;
+use davy_benches::{ring, rollout};
+use davy_gate_core::judge::Verdict;
 use davy_proto::Signal;
 
 /// Guarantees: once a page is known, another one with other values costs one allocation, however
@@ -49,4 +50,22 @@ fn a_body_of_empty_spans_takes_a_few_times_its_bytes() {
         "{} bytes of text, {allocated:?}",
         text.len()
     );
+}
+
+/// Guarantees: ten thousand judges of rollouts with ten pods and two routes take less than 1 GiB,
+/// however long they have judged.
+#[test]
+fn a_judge_keeps_kilobytes() {
+    let cells: Vec<_> = (0..128).map(rollout::cell).collect();
+    let mut judge = rollout::judge(&cells, 7);
+    for step in 0..800 {
+        let said = judge.step(&cells[step % cells.len()]);
+        assert_ne!(said.verdict, Verdict::Rollback);
+        if [0, 360, 799].contains(&step) {
+            let kept = allocation_counter::measure(|| drop(judge.clone()));
+            // An allocator keeps some bytes beside each piece.
+            let bytes = kept.bytes_max + 16 * kept.count_max;
+            assert!(bytes < (1 << 30) / 10_000, "after {step} steps {kept:?}");
+        }
+    }
 }

@@ -1,0 +1,103 @@
+//! One rollout: 8 + 2 pods, two routes, sketches of 120 buckets, 100 requests a pod, route and cell.
+
+use std::collections::BTreeMap;
+
+use davy_gate_core::cell::{Cell, PodCell, RouteCell};
+use davy_gate_core::evalue::thinning::mix64;
+use davy_gate_core::judge::{Assume, CpuLimits, ErrorLimits, Judge, JudgeConfig, LatencyLimits};
+use davy_gate_core::sketch::Sketch;
+
+/// Buckets of a sketch, and its scale: 32 buckets double the latency.
+const BUCKETS: usize = 120;
+const SCALE: i32 = 5;
+/// Cells of history: 20 minutes.
+const HISTORY: usize = 240;
+
+/// A number in [0, 1) that is a function of its key alone.
+fn uniform(key: u64) -> f64 {
+    (mix64(mix64(key)) >> 11) as f64 / (1u64 << 53) as f64
+}
+
+/// About 100 requests: a bell over the logarithm of latency, cut off to 120 buckets.
+fn sketch(key: u64) -> Sketch {
+    let count = |bucket: usize| {
+        let z = (bucket as f64 - 50.0) / 22.0;
+        let mean = 1.8 * (-z * z / 2.0).exp() + 0.004;
+        let (mut left, mut n) = (uniform(key ^ ((bucket as u64) << 40)), 0);
+        let mut chance = (-mean).exp();
+        while left > chance && n < 50 {
+            left -= chance;
+            n += 1;
+            chance *= mean / n as f64;
+        }
+        n
+    };
+    let mut counts: Vec<u64> = (0..BUCKETS).map(count).collect();
+    counts[0] = 1;
+    counts[BUCKETS - 1] = u64::from(uniform(key ^ 7) < 0.05);
+    Sketch::exponential(SCALE, 0, -200, counts).unwrap_or_default()
+}
+
+fn pod(name: String, key: u64) -> PodCell {
+    let route = |name: &str, key: u64| {
+        let latency = sketch(key);
+        let errors = u64::from(uniform(key ^ 99) < 0.12);
+        let requests = latency.total() + errors;
+        (
+            name.into(),
+            RouteCell {
+                requests,
+                errors,
+                latency,
+            },
+        )
+    };
+    let routes = BTreeMap::from([
+        route("GET /orders", key * 2),
+        route("POST /orders", key * 2 + 1),
+    ]);
+    let requests: u64 = routes
+        .values()
+        .map(|route: &RouteCell| route.requests)
+        .sum();
+    PodCell {
+        pod: name.into(),
+        warm: true,
+        coverage: 1.0,
+        routes,
+        cpu_seconds: Some(0.004 * requests as f64 * (0.95 + 0.1 * uniform(key ^ 5))),
+        cpu_limit_cores: Some(1.0),
+    }
+}
+
+/// A cell of the two arms.
+pub fn cell(index: u64) -> Cell {
+    let arm = |name: &str, from: u64, pods: u64| {
+        let of = |at| pod(format!("{name}-{at}"), 1_000 * index + from + at);
+        (0..pods).map(of).collect()
+    };
+    Cell {
+        index,
+        baseline: arm("baseline", 0, 8),
+        canary: arm("canary", 8, 2),
+    }
+}
+
+/// A judge with its history behind it, at the limits a policy has by default.
+pub fn judge(cells: &[Cell], seed: u64) -> Judge {
+    let mut judge = Judge::new(JudgeConfig {
+        latency: Some(LatencyLimits::DEFAULT),
+        errors: Some(ErrorLimits::DEFAULT),
+        cpu: Some(CpuLimits::DEFAULT),
+        limits: Vec::new(),
+        false_rollback: 0.01,
+        false_approval: 0.01,
+        assume: Assume::Auto,
+        cells_min: 12,
+        seed,
+    });
+    for at in 0..HISTORY {
+        judge.history(&cells[at % cells.len()]);
+    }
+    judge
+}
