@@ -140,5 +140,5 @@ bench-scrape: build ## what a scrape costs, beside three others, into tests/reco
 	cargo run --locked -p davy-scrape-beside -- $(BENCH_FLAGS)
 
 .PHONY: callgrind
-callgrind: ## instructions a sample, as valgrind counts them
+callgrind: ## instructions a sample and of a judge's step, as valgrind counts them
 	cargo run --locked --profile bench -p davy-benches --example instructions

@@ -1,11 +1,19 @@
 //! One rollout: 8 + 2 pods, two routes, sketches of 120 buckets, 100 requests a pod, route and cell.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
-use davy_gate_core::cell::{Cell, PodCell, RouteCell};
+use davy_gate_core::attempt::{Call, Key, Lives, Rollout};
+use davy_gate_core::cell::{CELL_SECONDS, Cell, PodCell, RouteCell};
 use davy_gate_core::evalue::thinning::mix64;
+use davy_gate_core::grid::ArmCell;
+use davy_gate_core::history::{Arms, History};
 use davy_gate_core::judge::{Assume, CpuLimits, ErrorLimits, Judge, JudgeConfig, LatencyLimits};
+use davy_gate_core::policy::Policy;
 use davy_gate_core::sketch::Sketch;
+use davy_proto::arm::ArmError;
+use davy_proto::verdict::Verdict as Said;
+use davy_proto::{Arm, UnixNanos};
 
 /// Buckets of a sketch, and its scale: 32 buckets double the latency.
 const BUCKETS: usize = 120;
@@ -70,17 +78,19 @@ fn pod(name: String, key: u64) -> PodCell {
     }
 }
 
-/// A cell of the two arms.
+/// A cell of the two arms, eight pods and two.
 pub fn cell(index: u64) -> Cell {
-    let arm = |name: &str, from: u64, pods: u64| {
-        let of = |at| pod(format!("{name}-{at}"), 1_000 * index + from + at);
-        (0..pods).map(of).collect()
-    };
     Cell {
         index,
-        baseline: arm("baseline", 0, 8),
-        canary: arm("canary", 8, 2),
+        baseline: arm("baseline", 1_000 * index, 8),
+        canary: arm("canary", 1_000 * index + 8, 2),
     }
+}
+
+fn arm(name: &str, key: u64, pods: u64) -> Vec<PodCell> {
+    (0..pods)
+        .map(|at| pod(format!("{name}-{at}"), key + at))
+        .collect()
 }
 
 /// A judge with its history behind it, at the limits a policy has by default.
@@ -100,4 +110,53 @@ pub fn judge(cells: &[Cell], seed: u64) -> Judge {
         judge.history(&cells[at % cells.len()]);
     }
     judge
+}
+
+/// A rollout with eight pods an arm that is rolled back for one of them after half an hour, and the
+/// history that says which: the most that leaving out one pod after the other has to go through.
+///
+/// # Errors
+/// None: the names of the arms are good ones.
+pub fn rolled_back() -> Result<(Rollout, History), ArmError> {
+    let (baseline, canary) = (Arm::new("v1")?, Arm::new("v2")?);
+    let mut policy = Policy::standard();
+    policy.timing.min_duration = Duration::from_secs(2 * 3600);
+    let mut history = History::new(usize::MAX, usize::MAX);
+    let arms = |index: u64, pods: Option<Vec<PodCell>>| {
+        let cell = |pods: Vec<PodCell>| ArmCell {
+            expected: pods.len(),
+            pods,
+        };
+        let mut arms = Arms::from([(baseline.clone(), cell(arm("baseline", 1_000 * index, 8)))]);
+        arms.extend(pods.map(|pods| (canary.clone(), cell(pods))));
+        arms
+    };
+    (0..HISTORY as u64).for_each(|index| history.push(index, arms(index, None)));
+    let key = Key {
+        namespace: String::new(),
+        service: "shop".to_owned(),
+        uid: String::new(),
+        baseline: baseline.clone(),
+        canary: canary.clone(),
+    };
+    let at = |index: u64| UnixNanos::from_seconds(CELL_SECONDS * index);
+    let (call, lives) = (Call { key, step: 0 }, Lives::default());
+    let begun = at(HISTORY as u64);
+    let mut rollout = Rollout::new(&call, &policy, "standard", &history, &lives, begun);
+    for index in HISTORY as u64.. {
+        let mut pods = arm("canary", 1_000 * index + 8, 8);
+        let is_bad = index >= HISTORY as u64 + 360;
+        if let Some(pod) = pods.first_mut().filter(|_| is_bad) {
+            for route in pod.routes.values_mut() {
+                route.errors = route.requests / 2;
+            }
+        }
+        let arms = arms(index, Some(pods));
+        rollout.cell(index, &arms, &lives);
+        history.push(index, arms);
+        if rollout.evaluate(at(index + 1)).verdict == Said::Rollback {
+            break;
+        }
+    }
+    Ok((rollout, history))
 }
