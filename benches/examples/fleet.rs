@@ -41,8 +41,8 @@ fn main() -> anyhow::Result<()> {
     }
     let peak = peak_mebibytes()?;
     println!(
-        "{ROLLOUTS} rollouts of 8 + 2 pods and two routes: a cell of each takes at most {:.2} s of the \
-         5 s until the next one, on one core; {peak} MiB resident at most",
+        "{ROLLOUTS} rollouts of 8 + 2 pods and two routes: a cell of each takes at most {:.2} s of \
+         the 5 s until the next one, on one core; {peak} MiB resident at most",
         slowest.as_secs_f64()
     );
     // Equal arms: the chance of a wrong rollback is 1 %, over half an hour.

@@ -1,4 +1,4 @@
-//! One rollout: 8 + 2 pods, two routes, sketches of 120 buckets, 100 requests a pod, route and cell.
+//! One rollout: 8 + 2 pods, two routes, sketches of 120 buckets, some 100 requests in each.
 
 use std::collections::BTreeMap;
 use std::time::Duration;

@@ -73,7 +73,14 @@ fn request(signal: Signal, bytes: &[u8]) {
     must(parsed, "what is written is not JSON");
     let read = must(to_protobuf(signal, text.as_bytes()), &text);
     let found = must(Request::decode(signal, &read), "read, not decoded");
+    // What prost writes leaves a field of -0 out, as if that were 0.
+    let encoded = decoded.encode();
+    let decoded = must(Request::decode(signal, &encoded), "encoded, not decoded");
     same(&format!("{found:?}"), &format!("{decoded:?}"), &text);
+    let text = must(
+        from_protobuf(signal, &encoded),
+        "not written as prost has it",
+    );
     let again = must(from_protobuf(signal, &read), "not written again");
     same(&text, &again, "written, read and written");
 }

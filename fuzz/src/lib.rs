@@ -46,8 +46,8 @@ pub struct Target {
     pub dictionary: Option<&'static str>,
     /// Longest input that libFuzzer makes, in bytes.
     pub bytes_max: usize,
-    /// Mutations of its seeds that `cargo test` tries: some ten seconds at 2.8 GHz. A number and not
-    /// a time, so that a test that passes on one machine passes on a faster one.
+    /// Mutations of its seeds that `cargo test` tries: some ten seconds at 2.8 GHz. A number and
+    /// not a time, so that a test that passes on one machine passes on a faster one.
     pub mutations: usize,
     /// Where in the tree what it runs stands: executions of the same code add up.
     pub code: &'static [&'static str],

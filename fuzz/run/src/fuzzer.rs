@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::io::{BufRead as _, BufReader};
+use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread;
@@ -59,19 +60,51 @@ pub(super) fn fuzz(target: &Target, options: &Run) -> anyhow::Result<Outcome> {
     // Whether it ended well is seen from what it found.
     child.wait()?;
     let _ = reader.join();
+    let findings = std::mem::take(&mut outcome.findings);
+    for finding in findings {
+        if is_again(target, options, &finding)? {
+            outcome.findings.push(finding);
+        } else {
+            println!("{}: {finding} takes no longer than others", target.name);
+        }
+    }
     outcome.seconds = started.elapsed().as_secs_f64().round();
     println!("{outcome}, done");
     Ok(outcome)
 }
 
+/// Whether a finding is one. libFuzzer measures by the clock: where the machine stood still for
+/// some seconds, an input took so long that does not when it runs again, and is forgotten.
+fn is_again(target: &Target, options: &Run, finding: &str) -> anyhow::Result<bool> {
+    if !finding.starts_with("found-timeout-") {
+        return Ok(true);
+    }
+    let file = found(target).join(finding);
+    let mut command = Command::new(program(target, options));
+    command.arg(&file);
+    command.arg(format!("-timeout={INPUT_SECONDS_MAX}"));
+    let holds = command.stderr(Stdio::null()).status()?.success();
+    if holds {
+        fs::remove_file(&file)?;
+    }
+    Ok(!holds)
+}
+
+/// Where the inputs go of which something does not hold.
+fn found(target: &Target) -> PathBuf {
+    seeds::folder().join("seeds").join(target.name)
+}
+
+fn program(target: &Target, options: &Run) -> PathBuf {
+    let programs = &options.places.programs;
+    programs.join(format!("fuzz-{}", target.name))
+}
+
 fn start(target: &Target, options: &Run) -> anyhow::Result<Child> {
     let begin = options.places.begin(target)?;
-    let found = seeds::folder().join("seeds").join(target.name);
+    let found = found(target);
     fs::create_dir_all(&found)?;
-    let program = options
-        .places
-        .programs
-        .join(format!("fuzz-{}", target.name));
+    let program = program(target, options);
     let mut command = Command::new(&program);
     command
         .arg(options.places.corpus(target))

@@ -1,8 +1,8 @@
 //! What came of runs, target by target.
 //!
-//! A row is one target at one state of its code. Runs of the two add up, since each goes on from the
-//! inputs that the one before found; other code begins the row anew, and the rows of targets that
-//! were not run stay as they are.
+//! A row is one target at one state of its code. Runs of the two add up, since each goes on from
+//! the inputs that the one before found; other code begins the row anew, and the rows of targets
+//! that were not run stay as they are.
 
 use std::fmt;
 use std::fs;

@@ -45,9 +45,9 @@ pub fn sniff(content_type: Option<&str>, page: &[u8]) -> Result<Format, PageErro
     }
 }
 
-/// Returns whether a page begins with a whole message that has a name. A text may do so, too, if its
-/// first line is one byte: but a name has no line feed in it, and a message has bytes that a text
-/// has not.
+/// Returns whether a page begins with a whole message that has a name. A text may do so, too, if
+/// its first line is one byte: but a name has no line feed in it, and a message has bytes that a
+/// text has not.
 fn begins_with_message(page: &[u8]) -> bool {
     protobuf::first(page)
         .is_some_and(|(message, name)| !name.contains(char::is_control) && !is_text(message))

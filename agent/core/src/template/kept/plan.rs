@@ -64,8 +64,8 @@ impl Kept {
         let mut native_buckets = 0;
         while at < text.len() {
             let rest = text.get(at..).unwrap_or_default();
-            // Nearly always the next part is the one that came next before. Behind one that was found
-            // further back it may have been passed already.
+            // Nearly always the next part is the one that came next before. Behind one that was
+            // found further back it may have been passed already.
             let is_next = self.segments.get(next).is_some_and(|s| !s.ops.is_empty());
             if is_next
                 && !used.contains(next)
