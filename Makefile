@@ -132,6 +132,7 @@ fuzz-programs:
 .PHONY: bench
 bench: build ## benches of every stage, and the agent beside the OpenTelemetry Collector
 	cargo bench --locked -p davy-benches
+	cargo run --locked --profile bench -p davy-benches --example fleet
 	cargo run --locked -p davy-side-by-side
 
 # All four side by side for ten minutes a size of page, then each alone at its limit: 35 minutes.

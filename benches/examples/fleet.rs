@@ -1,6 +1,6 @@
 //! Ten thousand rollouts on one core: CPU of a cell of each, and memory of all.
 //!
-//! `cargo run --release -p davy-benches --example fleet`
+//! `cargo run --profile bench -p davy-benches --example fleet`
 
 use std::fs;
 use std::hint::black_box;

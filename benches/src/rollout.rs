@@ -8,7 +8,7 @@ use davy_gate_core::cell::{CELL_SECONDS, Cell, PodCell, RouteCell};
 use davy_gate_core::evalue::thinning::mix64;
 use davy_gate_core::grid::ArmCell;
 use davy_gate_core::history::{Arms, History};
-use davy_gate_core::judge::{Assume, CpuLimits, ErrorLimits, Judge, JudgeConfig, LatencyLimits};
+use davy_gate_core::judge::{Judge, JudgeConfig};
 use davy_gate_core::policy::Policy;
 use davy_gate_core::sketch::Sketch;
 use davy_proto::arm::ArmError;
@@ -96,15 +96,8 @@ fn arm(name: &str, key: u64, pods: u64) -> Vec<PodCell> {
 /// A judge with its history behind it, at the limits a policy has by default.
 pub fn judge(cells: &[Cell], seed: u64) -> Judge {
     let mut judge = Judge::new(JudgeConfig {
-        latency: Some(LatencyLimits::DEFAULT),
-        errors: Some(ErrorLimits::DEFAULT),
-        cpu: Some(CpuLimits::DEFAULT),
-        limits: Vec::new(),
-        false_rollback: 0.01,
-        false_approval: 0.01,
-        assume: Assume::Auto,
-        cells_min: 12,
         seed,
+        ..JudgeConfig::DEFAULT
     });
     for at in 0..HISTORY {
         judge.history(&cells[at % cells.len()]);
@@ -116,9 +109,11 @@ pub fn judge(cells: &[Cell], seed: u64) -> Judge {
 /// history that says which: the most that leaving out one pod after the other has to go through.
 ///
 /// # Errors
-/// None: the names of the arms are good ones.
+/// When a name is none of an arm.
 pub fn rolled_back() -> Result<(Rollout, History), ArmError> {
     let (baseline, canary) = (Arm::new("v1")?, Arm::new("v2")?);
+    // The pod is bad from there on, and found out within minutes.
+    let (bad, last) = (HISTORY as u64 + 360, HISTORY as u64 + 420);
     let mut policy = Policy::standard();
     policy.timing.min_duration = Duration::from_secs(2 * 3600);
     let mut history = History::new(usize::MAX, usize::MAX);
@@ -143,10 +138,9 @@ pub fn rolled_back() -> Result<(Rollout, History), ArmError> {
     let (call, lives) = (Call { key, step: 0 }, Lives::default());
     let begun = at(HISTORY as u64);
     let mut rollout = Rollout::new(&call, &policy, "standard", &history, &lives, begun);
-    for index in HISTORY as u64.. {
+    for index in HISTORY as u64..last {
         let mut pods = arm("canary", 1_000 * index + 8, 8);
-        let is_bad = index >= HISTORY as u64 + 360;
-        if let Some(pod) = pods.first_mut().filter(|_| is_bad) {
+        if let Some(pod) = pods.first_mut().filter(|_| index >= bad) {
             for route in pod.routes.values_mut() {
                 route.errors = route.requests / 2;
             }

@@ -69,6 +69,7 @@ fn mutations_hold(name: &str) {
     let target = target(name).expect("a target");
     let (seeds, words) = (seeds::of(target), seeds::words(target));
     let mut draw = Draw::new(SEED);
+    assert!(target.mutations > 0);
     for tried in 0..target.mutations * times() {
         let [first, second] = [(); 2].map(|()| draw.below(seeds.len()));
         let mut input = seeds[first].1.clone();

@@ -5,9 +5,7 @@
 //! Effects that can't be copied from a measurement are chosen so that a person would recognize the
 //! service: [`Traffic`](crate::traffic::Traffic) says each in units.
 
-use davy_gate_core::judge::{
-    Assume, Bound, CpuLimits, ErrorLimits, JudgeConfig, LatencyLimits, Limit, Objective,
-};
+use davy_gate_core::judge::{Assume, Bound, CpuLimits, ErrorLimits, JudgeConfig, Limit, Objective};
 
 use crate::traffic::Traffic;
 
@@ -85,7 +83,6 @@ impl Scenario {
     /// What the judge is made with: the gate's standard policy, but for what the scenario says.
     pub fn judge(&self, seed: u64) -> JudgeConfig {
         JudgeConfig {
-            latency: Some(LatencyLimits::DEFAULT),
             errors: Some(ErrorLimits {
                 negligible: Some(NEGLIGIBLE),
                 ..ErrorLimits::DEFAULT
@@ -95,11 +92,9 @@ impl Scenario {
                 ..CpuLimits::DEFAULT
             }),
             limits: self.limit.into_iter().map(everywhere).collect(),
-            false_rollback: 0.01,
-            false_approval: 0.01,
             assume: self.assume,
-            cells_min: 12,
             seed,
+            ..JudgeConfig::DEFAULT
         }
     }
 }

@@ -10,6 +10,7 @@ use davy_proto::verdict::{Evaluation, ObjectiveVerdict};
 use super::*;
 use crate::cell::RouteCell;
 use crate::history::History;
+use crate::judge::{ErrorLimits, JudgeConfig};
 use crate::policy::{Mode, OnAlert, OnDeadline};
 use crate::sketch::Sketch;
 
@@ -27,6 +28,19 @@ fn key() -> Key {
 
 fn call(step: u64) -> Call {
     Call { key: key(), step }
+}
+
+/// Guarantees: what simulations and benches are made with is what the gate judges by where nothing
+/// is configured, but for the floor of errors.
+#[test]
+fn the_standard_policy_has_the_default_limits() {
+    let default = JudgeConfig::DEFAULT;
+    let errors = default.errors.map(|errors| ErrorLimits {
+        negligible: Some(0.001),
+        ..errors
+    });
+    let config = config::judge_config(&Policy::standard(), default.seed);
+    assert_eq!(config, JudgeConfig { errors, ..default });
 }
 
 /// A rollout under test and its clock.

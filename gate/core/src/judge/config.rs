@@ -128,3 +128,19 @@ pub struct JudgeConfig {
     /// Seed of thinning.
     pub seed: u64,
 }
+
+impl JudgeConfig {
+    /// What a policy says that says nothing: three objectives at their default limits, a chance of
+    /// 1 % each way, a minute at least.
+    pub const DEFAULT: Self = Self {
+        latency: Some(LatencyLimits::DEFAULT),
+        errors: Some(ErrorLimits::DEFAULT),
+        cpu: Some(CpuLimits::DEFAULT),
+        limits: Vec::new(),
+        false_rollback: 0.01,
+        false_approval: 0.01,
+        assume: Assume::Auto,
+        cells_min: 12,
+        seed: 0,
+    };
+}

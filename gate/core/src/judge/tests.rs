@@ -17,15 +17,8 @@ use traffic::{Chance, GOOD, Kind, cell, pod};
 
 fn config() -> JudgeConfig {
     JudgeConfig {
-        latency: Some(LatencyLimits::DEFAULT),
-        errors: Some(ErrorLimits::DEFAULT),
-        cpu: Some(CpuLimits::DEFAULT),
-        limits: Vec::new(),
-        false_rollback: 0.01,
-        false_approval: 0.01,
-        assume: Assume::Auto,
-        cells_min: 12,
         seed: 7,
+        ..JudgeConfig::DEFAULT
     }
 }
 

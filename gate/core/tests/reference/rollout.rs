@@ -5,10 +5,7 @@ use std::sync::Arc;
 
 use davy_gate_core::cell::{Cell, PodCell, RouteCell};
 use davy_gate_core::combine::log_mixture;
-use davy_gate_core::judge::{
-    Assessment, Assume, CpuLimits, ErrorLimits, Judge, JudgeConfig, LatencyLimits, Objective,
-    Verdict,
-};
+use davy_gate_core::judge::{Assessment, Assume, Judge, JudgeConfig, Objective, Verdict};
 use davy_gate_core::sketch::Sketch;
 use serde_json::Value;
 
@@ -60,19 +57,13 @@ fn cell(value: &Value, index: u64, baseline: usize) -> Cell {
 
 fn judge(rollout: &Value) -> Judge {
     Judge::new(JudgeConfig {
-        latency: Some(LatencyLimits::DEFAULT),
-        errors: Some(ErrorLimits::DEFAULT),
-        cpu: Some(CpuLimits::DEFAULT),
-        limits: Vec::new(),
-        false_rollback: 0.01,
-        false_approval: 0.01,
         assume: if rollout["assume"] == "vary" {
             Assume::Vary
         } else {
             Assume::Alike
         },
-        cells_min: 12,
         seed: integer(&rollout["seed"]),
+        ..JudgeConfig::DEFAULT
     })
 }
 

@@ -16,14 +16,13 @@ impl Latency {
         (n, tails): (&Table, &Tails),
         (grid, known): (&Grid, Interval),
         draw: Draw,
-        room: &mut Baseline,
+        baseline: &mut Baseline,
     ) {
         let Some(edge) = self.thresholds.pooled(self.top()) else {
             return;
         };
         let mut comparison = Comparison::new(who, n, 1.0, &self.tilts.ladder);
         let mut k = tails.exceedances(0, |_| Some(edge));
-        let baseline = room;
         baseline.set(Family::Count, &k, &mut comparison);
         let mut rung = |sums: &mut [f64], edge: i32, from: usize, objective: u64| {
             tails.canary_above(edge, &mut k);
