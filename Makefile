@@ -27,10 +27,11 @@ lint: ## rustfmt and clippy, warnings denied
 	cargo fmt --all --check
 	cargo clippy --locked --workspace --all-targets -- -D warnings
 
-# Properties are tried on the same inputs each time, so that what fails is what was changed;
-# `cargo test` by itself draws others.
+# Properties are tried, and rollouts drawn, from the same seed each time, so that what fails is what
+# was changed; `cargo test` by itself draws others.
 .PHONY: unit
 unit: export PROPTEST_RNG_SEED ?= 1
+unit: export DAVY_SEED ?= 1
 unit: ## every Rust test
 	cargo test --locked --workspace
 
